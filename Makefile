@@ -1,0 +1,127 @@
+# Everything a newcomer, a developer and the CI do goes through this file; `make` alone explains it.
+# Needs make and Python 3.11 or newer. Everything else arrives as pinned, hashed wheels in .venv.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+SHELL := /bin/sh
+
+VENV := .venv
+BIN := $(VENV)/bin
+
+# Options of `make run`, each passed on to `opensqt up`; `.venv/bin/opensqt up --help` explains them.
+UP_OPTIONS = \
+	$(if $(SPEED),--speed '$(SPEED)') \
+	$(if $(DURATION),--duration '$(DURATION)') \
+	$(if $(SUMMARY),--summary '$(SUMMARY)') \
+	$(if $(FAULTS),--faults '$(FAULTS)') \
+	$(if $(CONFIG),--config '$(CONFIG)')
+
+# The environment is current when the stamp named after the locks (and the place: virtual
+# environments do not survive being moved) is there, so a warm start costs one checksum.
+checksum = $(shell { echo '$(CURDIR)'; cat $(1); } 2>/dev/null | cksum | tr -d ' ')
+RUN_LOCKS := requirements/run.txt requirements/build.txt pyproject.toml
+RUN_STAMP := $(VENV)/.run-$(call checksum,$(RUN_LOCKS))
+DEV_STAMP := $(VENV)/.dev-$(call checksum,$(RUN_LOCKS) requirements/dev.txt)
+
+.PHONY: help
+help: ## show this help
+	@echo 'Usage: make TARGET [VARIABLE=value]'
+	@echo
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@echo
+	@echo 'Variables of run: SPEED=20 DURATION=30s SUMMARY=run.json FAULTS=mild CONFIG=my-bot.yaml'
+	@echo 'Variables of test: ARGS="tests/unit -k slots"      Python to use: PYTHON=/path/to/python3.11'
+
+# --- running -------------------------------------------------------------------------------------
+
+.PHONY: run
+run: $(RUN_STAMP) ## paper-trade a grid on recorded trades, through every service
+	@$(BIN)/opensqt up $(UP_OPTIONS)
+
+.PHONY: doctor
+doctor: $(RUN_STAMP) ## say what this machine is missing and how to mend it
+	@$(BIN)/opensqt doctor
+
+# --- checking ------------------------------------------------------------------------------------
+
+# Workers are bounded, since each starts its own servers.
+.PHONY: test
+test: $(DEV_STAMP) ## run the tests (ARGS="..." goes to pytest)
+	@$(BIN)/python -m pytest --numprocesses=logical --maxprocesses=4 --dist=worksteal $(ARGS)
+
+.PHONY: check
+check: check-format check-lint check-types check-imports check-proto check-breaking check-generated ## run every static check
+	@echo 'check: all passed'
+
+.PHONY: check-format
+check-format: $(DEV_STAMP) ## formatting is ruff's
+	@$(BIN)/ruff format --check .
+
+.PHONY: check-lint
+check-lint: $(DEV_STAMP) ## ruff, all rules but the excepted
+	@$(BIN)/ruff check .
+
+.PHONY: check-types
+check-types: $(DEV_STAMP) ## mypy, strict
+	@$(BIN)/mypy
+
+.PHONY: check-imports
+check-imports: $(DEV_STAMP) ## the import contracts of ARCHITECTURE.md
+	@$(BIN)/lint-imports
+
+.PHONY: check-proto
+check-proto: $(DEV_STAMP) ## buf lint and buf format
+	@$(BIN)/buf lint
+	@$(BIN)/buf format --diff --exit-code
+
+.PHONY: check-breaking
+check-breaking: $(DEV_STAMP) ## the API breaks no client of main
+	@BUF=$(BIN)/buf sh tools/check-breaking.sh
+
+.PHONY: check-generated
+check-generated: $(DEV_STAMP) ## the committed generated code is that of api/proto
+	@$(BIN)/python tools/generate.py --check
+
+.PHONY: format
+format: $(DEV_STAMP) ## format the code and the protos
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix-only .
+	@$(BIN)/buf format --write
+
+# --- making --------------------------------------------------------------------------------------
+
+.PHONY: generate
+generate: $(DEV_STAMP) ## generate the Python code of api/proto
+	@$(BIN)/python tools/generate.py
+
+# Each lock takes the versions of the ones before it, so that one environment can hold them all.
+COMPILE = cd requirements && ../$(BIN)/uv pip compile --quiet --python-version 3.11 --universal \
+	--generate-hashes --no-emit-index-url --no-annotate --no-header $(UPGRADE)
+.PHONY: lock
+lock: $(DEV_STAMP) ## compile requirements/*.in to pinned, hashed *.txt (UPGRADE=--upgrade for newer)
+	@$(COMPILE) run.in -o run.txt
+	@$(COMPILE) build.in -c run.txt -o build.txt
+	@$(COMPILE) dev.in -c run.txt -c build.txt -o dev.txt
+
+.PHONY: bench
+bench: $(DEV_STAMP) ## measure against floors taken in the same run
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+.PHONY: conformance
+conformance: $(RUN_STAMP) ## let exchange clients of others trade on the paper exchange
+	@PYTHON='$(PYTHON)' bash tests/conformance/run $(ARGS)
+
+.PHONY: clean
+clean: ## remove everything that was made here
+	rm -rf $(VENV) .run .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# --- the environment -----------------------------------------------------------------------------
+
+$(RUN_STAMP):
+	@PYTHON='$(PYTHON)' sh tools/make-venv.sh $(VENV) requirements/run.txt
+	@touch $@
+
+$(DEV_STAMP):
+	@PYTHON='$(PYTHON)' sh tools/make-venv.sh $(VENV) requirements/dev.txt
+	@touch $@ $(RUN_STAMP)
