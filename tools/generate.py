@@ -20,6 +20,7 @@ PROTO = ROOT / "api" / "proto"
 OUTPUT = ROOT / "libs" / "common"
 GENERATED = Path("opensqt") / "market_maker"
 
+STUB_PLUGINS = ("protoc-gen-mypy", "protoc-gen-mypy_grpc")
 INIT = '"""Generated from api/proto by `make generate`; do not edit."""\n'
 
 
@@ -30,6 +31,7 @@ def generate(output: Path) -> None:
         raise SystemExit(f"no .proto below {PROTO.relative_to(ROOT)}")
     package = output / GENERATED
     package.mkdir(parents=True)
+    scripts = Path(sys.executable).parent  # beside python in the environment, not always on PATH
     status = protoc.main(
         [
             "protoc",
@@ -37,8 +39,9 @@ def generate(output: Path) -> None:
             f"--proto_path={files('grpc_tools') / '_proto'}",
             f"--python_out={output}",
             f"--grpc_python_out={output}",
-            f"--mypy_out={output}",
-            f"--mypy_grpc_out={output}",
+            *(f"--plugin={name}={scripts / name}" for name in STUB_PLUGINS),
+            f"--mypy_out=quiet:{output}",
+            f"--mypy_grpc_out=quiet:{output}",
             *protos,
         ]
     )
