@@ -241,6 +241,8 @@ class Order(_message.Message):
     CREATED_TIME_FIELD_NUMBER: _builtins.int
     DEADLINE_FIELD_NUMBER: _builtins.int
     UPDATED_TIME_FIELD_NUMBER: _builtins.int
+    EXIT_PRICE_FIELD_NUMBER: _builtins.int
+    FILLED_QUOTE_FIELD_NUMBER: _builtins.int
     client_oid: _builtins.str
     """Our id, decodable to bot, slot, side, purpose and cycle. The key of the order everywhere."""
     bot_id: _builtins.str
@@ -297,6 +299,14 @@ class Order(_message.Message):
     def updated_time(self) -> _timestamp_pb2.Timestamp:
         """When the order last changed."""
 
+    @_builtins.property
+    def exit_price(self) -> Global___Decimal:
+        """Where the position that an opening order builds is to be closed. Missing on a closing order."""
+
+    @_builtins.property
+    def filled_quote(self) -> Global___Decimal:
+        """Quote paid or received for `filled_quantity`, before fees."""
+
     def __init__(
         self,
         *,
@@ -321,10 +331,12 @@ class Order(_message.Message):
         created_time: _timestamp_pb2.Timestamp | None = ...,
         deadline: _timestamp_pb2.Timestamp | None = ...,
         updated_time: _timestamp_pb2.Timestamp | None = ...,
+        exit_price: Global___Decimal | None = ...,
+        filled_quote: Global___Decimal | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["created_time", b"created_time", "deadline", b"deadline", "filled_quantity", b"filled_quantity", "price", b"price", "quantity", b"quantity", "slot_price", b"slot_price", "updated_time", b"updated_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created_time", b"created_time", "deadline", b"deadline", "exit_price", b"exit_price", "filled_quantity", b"filled_quantity", "filled_quote", b"filled_quote", "price", b"price", "quantity", b"quantity", "slot_price", b"slot_price", "updated_time", b"updated_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_id", b"batch_id", "bot_id", b"bot_id", "cancel_requested", b"cancel_requested", "client_oid", b"client_oid", "created_time", b"created_time", "cycle", b"cycle", "deadline", b"deadline", "end_reason", b"end_reason", "end_text", b"end_text", "exchange_order_id", b"exchange_order_id", "filled_quantity", b"filled_quantity", "post_only", b"post_only", "price", b"price", "purpose", b"purpose", "quantity", b"quantity", "reduce_only", b"reduce_only", "side", b"side", "slot_price", b"slot_price", "status", b"status", "symbol", b"symbol", "updated_time", b"updated_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_id", b"batch_id", "bot_id", b"bot_id", "cancel_requested", b"cancel_requested", "client_oid", b"client_oid", "created_time", b"created_time", "cycle", b"cycle", "deadline", b"deadline", "end_reason", b"end_reason", "end_text", b"end_text", "exchange_order_id", b"exchange_order_id", "exit_price", b"exit_price", "filled_quantity", b"filled_quantity", "filled_quote", b"filled_quote", "post_only", b"post_only", "price", b"price", "purpose", b"purpose", "quantity", b"quantity", "reduce_only", b"reduce_only", "side", b"side", "slot_price", b"slot_price", "status", b"status", "symbol", b"symbol", "updated_time", b"updated_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -348,6 +360,7 @@ class Trade(_message.Message):
     EXCHANGE_TIME_FIELD_NUMBER: _builtins.int
     REALISED_PNL_FIELD_NUMBER: _builtins.int
     SLOT_PRICE_FIELD_NUMBER: _builtins.int
+    EXCHANGE_ORDER_ID_FIELD_NUMBER: _builtins.int
     execution_id: _builtins.str
     """The exchange's id of the execution, unique within the symbol."""
     client_oid: _builtins.str
@@ -360,6 +373,8 @@ class Trade(_message.Message):
     """The asset of the fee."""
     maker: _builtins.bool
     """The order rested when it was executed."""
+    exchange_order_id: _builtins.str
+    """The exchange's id of the order."""
     @_builtins.property
     def price(self) -> Global___Decimal:
         """Price, quote per base."""
@@ -399,10 +414,11 @@ class Trade(_message.Message):
         exchange_time: _timestamp_pb2.Timestamp | None = ...,
         realised_pnl: Global___Decimal | None = ...,
         slot_price: Global___Decimal | None = ...,
+        exchange_order_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["exchange_time", b"exchange_time", "fee", b"fee", "price", b"price", "quantity", b"quantity", "realised_pnl", b"realised_pnl", "slot_price", b"slot_price"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_oid", b"client_oid", "exchange_time", b"exchange_time", "execution_id", b"execution_id", "fee", b"fee", "fee_asset", b"fee_asset", "maker", b"maker", "price", b"price", "quantity", b"quantity", "realised_pnl", b"realised_pnl", "side", b"side", "slot_price", b"slot_price", "symbol", b"symbol"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_oid", b"client_oid", "exchange_order_id", b"exchange_order_id", "exchange_time", b"exchange_time", "execution_id", b"execution_id", "fee", b"fee", "fee_asset", b"fee_asset", "maker", b"maker", "price", b"price", "quantity", b"quantity", "realised_pnl", b"realised_pnl", "side", b"side", "slot_price", b"slot_price", "symbol", b"symbol"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

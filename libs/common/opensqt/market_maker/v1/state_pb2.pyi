@@ -236,6 +236,7 @@ class GridIdentity(_message.Message):
     ANCHOR_FIELD_NUMBER: _builtins.int
     INTERVAL_FIELD_NUMBER: _builtins.int
     EPOCH_FIELD_NUMBER: _builtins.int
+    QUOTE_FIELD_NUMBER: _builtins.int
     bot_id: _builtins.str
     """The bot, `[a-z][a-z0-9_-]{0,31}`."""
     account: _builtins.str
@@ -246,6 +247,8 @@ class GridIdentity(_message.Message):
     """Long, short or neutral."""
     epoch: _builtins.int
     """Set apart ids of this ledger from those of an earlier one that was lost: minutes since 2020."""
+    quote: _builtins.str
+    """The asset that profit and fees are counted in, such as "USDT"."""
     @_builtins.property
     def anchor(self) -> _resources_pb2.Decimal:
         """A price on the grid; all slots are whole intervals away from it."""
@@ -264,10 +267,11 @@ class GridIdentity(_message.Message):
         anchor: _resources_pb2.Decimal | None = ...,
         interval: _resources_pb2.Decimal | None = ...,
         epoch: _builtins.int = ...,
+        quote: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["anchor", b"anchor", "interval", b"interval"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "anchor", b"anchor", "bot_id", b"bot_id", "direction", b"direction", "epoch", b"epoch", "interval", b"interval", "symbol", b"symbol"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "anchor", b"anchor", "bot_id", b"bot_id", "direction", b"direction", "epoch", b"epoch", "interval", b"interval", "quote", b"quote", "symbol", b"symbol"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,139 @@
+"""A change of a grid's book under construction: everything that one commit will write."""
+
+from dataclasses import replace
+from decimal import Decimal
+from typing import Final
+
+from opensqt.core.grid.book import BatchRecord, GridBook, GridChange, Slot
+from opensqt.core.grid.fills import CountedFill, Holding
+from opensqt.core.grid.table import SlotEvent, step
+from opensqt.core.numbers import ZERO
+from opensqt.core.orders import Execution, Order, OrderStatus, Purpose
+
+BACKOFF_FIRST_NS: Final = 250_000_000
+BACKOFF_MAX_NS: Final = 30_000_000_000
+"""A slot whose order was refused waits 0.25 s, doubling up to 30 s, before its next order."""
+
+
+class Draft:
+    """A change under construction: collects what one commit will write."""
+
+    def __init__(self, book: GridBook, now_ns: int) -> None:
+        self._book = book
+        self.now_ns = now_ns
+        self.orders = dict(book.orders)
+        self._slots: dict[Decimal, Slot] = {}
+        self._touched: dict[str, Order] = {}
+        self._executions: list[Execution] = []
+        self._totals = book.totals
+
+    def slot(self, price: Decimal) -> Slot:
+        """The slot as it stands in this draft; a level that was never used is FREE and EMPTY."""
+        return self._slots.get(price) or self._book.slots.get(price) or Slot(price=price)
+
+    def reserve(self, order: Order) -> None:
+        """Give a FREE slot its new order."""
+        slot = self.slot(order.slot_price)
+        self._set(step(slot, SlotEvent.RESERVED), order=order)
+        self._note(order)
+
+    def put(self, order: Order) -> None:
+        """Write an order as it now stands, and move its slot accordingly."""
+        before = self.orders[order.client_oid]
+        self._note(order)
+        slot = self.slot(order.slot_price)
+        if slot.order is not None and slot.order.client_oid == order.client_oid:
+            self._follow(slot, order)
+        elif before.status.terminal and order.status.resting and slot.order is None:
+            self._set(step(slot, SlotEvent.REVIVED), order=order)
+
+    def fill(self, order: Order, counted: CountedFill) -> None:
+        """Add what newly filled to the slot's holding and to the totals."""
+        if not counted.quantity and counted.execution is None:
+            return
+        slot = self.slot(order.slot_price)
+        held = Holding.after(slot, order, counted)
+        self._slots[slot.price] = replace(
+            slot,
+            position_qty=held.quantity,
+            entry_cost=held.cost,
+            exit_price=held.exit_price,
+            rejections=0,
+        )
+        totals = replace(self._totals, realised_pnl=self._totals.realised_pnl + held.realised)
+        if (execution := counted.execution) is not None:
+            in_quote = not execution.fee or execution.fee_asset == self._book.identity.quote
+            known_fee = execution.fee if in_quote else None
+            totals = replace(
+                totals,
+                fills=totals.fills + 1,
+                buys=totals.buys + (order.side.sign > 0),
+                sells=totals.sells + (order.side.sign < 0),
+                fees=totals.fees + (known_fee or ZERO),
+                fees_unknown=totals.fees_unknown + (known_fee is None),
+            )
+            self._executions.append(
+                replace(
+                    execution,
+                    realised_pnl=held.realised if order.purpose is Purpose.CLOSE else None,
+                    slot_price=order.slot_price,
+                )
+            )
+        self._totals = totals
+
+    def commit(
+        self, *, placed: int = 0, batch: BatchRecord | None = None
+    ) -> tuple[GridBook, GridChange | None]:
+        """The book after the change, and the change; None when nothing changed."""
+        if not self._touched and batch is None:
+            return self._book, None
+        revision = self._book.revision + 1
+        slots = tuple(replace(s, revision=revision) for s in self._slots.values())
+        totals = replace(self._totals, orders=self._totals.orders + placed)
+        after = replace(
+            self._book,
+            revision=revision,
+            slots={**self._book.slots, **{s.price: s for s in slots}},
+            orders=self.orders,
+            totals=totals,
+            batches={**self._book.batches, **({batch.batch_id: batch} if batch else {})},
+        )
+        change = GridChange(
+            bot_id=self._book.identity.bot_id,
+            revision=revision,
+            slots=slots,
+            orders=tuple(self._touched.values()),
+            executions=tuple(self._executions),
+            totals=totals,
+            commit_time_ns=self.now_ns,
+            batch=batch,
+        )
+        return after, change
+
+    def _follow(self, slot: Slot, order: Order) -> None:
+        if order.status.terminal:
+            refused = order.status in (OrderStatus.REJECTED, OrderStatus.NOT_PLACED) or (
+                order.status is OrderStatus.EXPIRED and not order.filled_quantity
+            )
+            rejections = slot.rejections + 1 if refused else 0
+            wait_ns = (
+                min(BACKOFF_FIRST_NS << min(rejections - 1, 16), BACKOFF_MAX_NS) if refused else 0
+            )
+            self._slots[slot.price] = replace(
+                step(slot, SlotEvent.ENDED),
+                order=None,
+                cycle=slot.cycle + 1,
+                rejections=rejections,
+                blocked_until_ns=self.now_ns + wait_ns if refused else 0,
+            )
+        elif order.status.resting:
+            self._set(step(slot, SlotEvent.CONFIRMED), order=order)
+        else:
+            self._set(step(slot, SlotEvent.DOUBTED), order=order)
+
+    def _set(self, slot: Slot, *, order: Order) -> None:
+        self._slots[slot.price] = replace(slot, order=order)
+
+    def _note(self, order: Order) -> None:
+        self.orders[order.client_oid] = order
+        self._touched[order.client_oid] = order

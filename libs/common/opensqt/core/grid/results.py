@@ -1,0 +1,51 @@
+"""What the slot manager is told and what it answers, as values."""
+
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from opensqt.core.grid.book import GridBook, GridChange
+from opensqt.core.orders import EndReason, Order, OrderStatus
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlacementResult:
+    """What is known of one request to place an order."""
+
+    client_oid: str
+    status: OrderStatus
+    """NEW, REJECTED, NOT_PLACED or UNKNOWN."""
+    exchange_order_id: str = ""
+    end_reason: EndReason = EndReason.NONE
+    end_text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reservation:
+    """The committed intents of a batch."""
+
+    revision: int
+    to_place: tuple[Order, ...]
+    to_cancel: tuple[Order, ...]
+    repeated: bool
+    """The batch had been committed before; its orders may have been sent already."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applied:
+    """What became of an order update."""
+
+    revision: int
+    changed: bool
+    quarantined: str = ""
+    """Why the update was left alone: the order is not ours, or it contradicts the intent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome(Generic[T]):
+    """A decision of the slot manager: what to commit (None: nothing), and what to answer."""
+
+    book: GridBook
+    change: GridChange | None
+    value: T

@@ -1,0 +1,230 @@
+"""`SlotManager`: how requests and exchange events change a grid's slots.
+
+What a slot holds changes only by fills, each counted once; its status only by the table.
+"""
+
+from dataclasses import replace
+
+from opensqt.core.actions import ActionBatch, Cancel, Place
+from opensqt.core.errors import Refusal, RefusalReason
+from opensqt.core.events import OrderUpdate
+from opensqt.core.grid.book import BatchRecord, GridBook, Slot, SlotStatus
+from opensqt.core.grid.draft import Draft
+from opensqt.core.grid.fills import count_fill
+from opensqt.core.grid.results import Applied, Outcome, PlacementResult, Reservation
+from opensqt.core.identifiers import grid_order_id
+from opensqt.core.numbers import plain
+from opensqt.core.orders import Order, Purpose, next_status
+
+
+class SlotManager:
+    """Applies requests and exchange events to one grid's book; every answer is a new book."""
+
+    def __init__(self, book: GridBook) -> None:
+        self._book = book
+
+    def reserve(self, batch: ActionBatch, *, deadline_ns: int, now_ns: int) -> Outcome[Reservation]:
+        """Commit a batch's intents: all of them or none.
+
+        Raises:
+            Refusal: STALE_REVISION when the book has moved on, ILLEGAL_TRANSITION when a slot
+                does not allow the action, VALUE_NOT_ALLOWED for a price off the grid.
+        """
+        book = self._book
+        if known := book.batches.get(batch.batch_id):
+            return Outcome(book=book, change=None, value=self._repeated(known))
+        if batch.state_revision != book.revision:
+            raise Refusal(
+                RefusalReason.STALE_REVISION,
+                field="batch.state_revision",
+                value=batch.state_revision,
+                allowed=str(book.revision),
+            )
+        draft = Draft(book, now_ns)
+        to_place: list[Order] = []
+        to_cancel: list[Order] = []
+        for index, action in enumerate(batch.actions):
+            where = f"batch.actions[{index}]"
+            match action:
+                case Place():
+                    order = self._intent(draft, action, batch, deadline_ns, f"{where}.place")
+                    to_place.append(order)
+                case Cancel():
+                    canceled = self._cancel(draft, action, f"{where}.cancel")
+                    to_cancel.append(canceled)
+        record = BatchRecord(
+            batch_id=batch.batch_id,
+            revision=book.revision + 1,
+            placed=tuple(o.client_oid for o in to_place),
+            canceled=tuple(o.client_oid for o in to_cancel),
+        )
+        after, change = draft.commit(placed=len(to_place), batch=record)
+        return Outcome(
+            book=after,
+            change=change,
+            value=Reservation(
+                revision=after.revision,
+                to_place=tuple(to_place),
+                to_cancel=tuple(to_cancel),
+                repeated=False,
+            ),
+        )
+
+    def record(self, results: tuple[PlacementResult, ...], *, now_ns: int) -> Outcome[int]:
+        """Record what the exchange answered. What tells nothing new changes nothing.
+
+        Raises:
+            Refusal: ORDER_UNKNOWN for an order that is not in the book.
+        """
+        draft = Draft(self._book, now_ns)
+        for index, result in enumerate(results):
+            order = draft.orders.get(result.client_oid)
+            if order is None:
+                raise Refusal(
+                    RefusalReason.ORDER_UNKNOWN,
+                    field=f"results[{index}].client_oid",
+                    value=result.client_oid,
+                    allowed=f"orders of bot {self._book.identity.bot_id}",
+                )
+            status = next_status(order.status, result.status)
+            known_id = order.exchange_order_id or result.exchange_order_id
+            if status is order.status and known_id == order.exchange_order_id:
+                continue
+            ended = status.terminal and not order.status.terminal
+            draft.put(
+                replace(
+                    order,
+                    status=status,
+                    exchange_order_id=known_id,
+                    end_reason=result.end_reason if ended else order.end_reason,
+                    end_text=result.end_text[:200] if ended else order.end_text,
+                    updated_ns=now_ns,
+                )
+            )
+        after, change = draft.commit()
+        return Outcome(book=after, change=change, value=after.revision)
+
+    def apply(self, update: OrderUpdate, *, now_ns: int) -> Outcome[Applied]:
+        """Apply what is known of an order. Duplicates, repeats and late events change nothing."""
+        book = self._book
+        order = book.orders.get(update.client_oid)
+        if doubt := _contradiction(order, update):
+            value = Applied(revision=book.revision, changed=False, quarantined=doubt)
+            return Outcome(book=book, change=None, value=value)
+        assert order is not None
+        draft = Draft(book, now_ns)
+        counted = count_fill(order, update)
+        status = next_status(order.status, update.status)
+        ended = status.terminal and not order.status.terminal
+        changed = replace(
+            counted.order,
+            status=status,
+            exchange_order_id=order.exchange_order_id or update.exchange_order_id,
+            end_reason=update.end_reason if ended else order.end_reason,
+        )
+        if changed == order:
+            value = Applied(revision=book.revision, changed=False)
+            return Outcome(book=book, change=None, value=value)
+        draft.fill(order, counted)
+        draft.put(replace(changed, updated_ns=now_ns))
+        after, change = draft.commit()
+        return Outcome(
+            book=after, change=change, value=Applied(revision=after.revision, changed=True)
+        )
+
+    def _repeated(self, known: BatchRecord) -> Reservation:
+        orders = self._book.orders
+        return Reservation(
+            revision=known.revision,
+            to_place=tuple(orders[oid] for oid in known.placed if oid in orders),
+            to_cancel=tuple(orders[oid] for oid in known.canceled if oid in orders),
+            repeated=True,
+        )
+
+    def _intent(
+        self, draft: Draft, action: Place, batch: ActionBatch, deadline_ns: int, where: str
+    ) -> Order:
+        identity = self._book.identity
+        if action.slot_price <= 0 or not identity.lattice.contains(action.slot_price):
+            raise Refusal(
+                RefusalReason.VALUE_NOT_ALLOWED,
+                field=f"{where}.slot_price",
+                value=plain(action.slot_price),
+                allowed=f"{plain(identity.anchor)} plus multiples of {plain(identity.interval)}",
+            )
+        slot = draft.slot(action.slot_price)
+        if problem := _objection(slot, action):
+            raise Refusal(
+                RefusalReason.ILLEGAL_TRANSITION, field=where, value=slot.status, allowed=problem
+            )
+        order = Order(
+            client_oid=grid_order_id(
+                bot_id=identity.bot_id,
+                epoch=identity.epoch,
+                slot_price=slot.price,
+                side=action.side,
+                purpose=action.purpose,
+                cycle=slot.cycle,
+            ),
+            bot_id=identity.bot_id,
+            symbol=identity.symbol,
+            side=action.side,
+            purpose=action.purpose,
+            price=action.price,
+            quantity=action.quantity,
+            slot_price=slot.price,
+            cycle=slot.cycle,
+            reduce_only=action.reduce_only,
+            post_only=action.post_only,
+            exit_price=action.exit_price,
+            batch_id=batch.batch_id,
+            created_ns=draft.now_ns,
+            deadline_ns=deadline_ns,
+            updated_ns=draft.now_ns,
+        )
+        draft.reserve(order)
+        return order
+
+    def _cancel(self, draft: Draft, action: Cancel, where: str) -> Order:
+        order = draft.orders.get(action.client_oid)
+        if order is None or order.status.terminal:
+            raise Refusal(
+                RefusalReason.ILLEGAL_TRANSITION,
+                field=f"{where}.client_oid",
+                value=action.client_oid,
+                allowed="an order that has not ended",
+            )
+        marked = replace(order, cancel_requested=True, updated_ns=draft.now_ns)
+        draft.put(marked)
+        return marked
+
+
+def _objection(slot: Slot, action: Place) -> str:
+    """Why the slot does not take the order; empty when it does."""
+    if slot.status is not SlotStatus.FREE:
+        return "a slot that is FREE"
+    if action.quantity <= 0 or action.price <= 0:
+        return "a positive price and quantity"
+    if action.purpose is Purpose.OPEN:
+        if slot.position_qty:
+            return f"opening only while EMPTY; the slot holds {plain(slot.position_qty)}"
+        return "" if action.exit_price is not None else "an opening order with an exit price"
+    if slot.position_qty * action.side.sign >= 0:
+        return f"closing against what the slot holds, {plain(slot.position_qty)}"
+    if action.quantity != abs(slot.position_qty):
+        return f"closing exactly {plain(abs(slot.position_qty))}"
+    return ""
+
+
+def _contradiction(order: Order | None, update: OrderUpdate) -> str:
+    """Why an update cannot be about the order as we committed it; empty when it can."""
+    if order is None:
+        return "not an order of this grid"
+    if update.symbol != order.symbol or update.side is not order.side:
+        return f"we ordered {order.side} {order.symbol}, not {update.side} {update.symbol}"
+    if update.quantity is not None and update.quantity != order.quantity:
+        return f"we ordered {plain(order.quantity)}, not {plain(update.quantity)}"
+    executed = update.execution.quantity if update.execution else update.filled_quantity
+    if not 0 <= max(executed, update.filled_quantity) <= order.quantity:
+        return f"filled {plain(update.filled_quantity)} of {plain(order.quantity)}"
+    return ""

@@ -1,0 +1,1 @@
+"""Risk, as pure decisions: when exposure may be added."""
