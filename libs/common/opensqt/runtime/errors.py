@@ -12,7 +12,7 @@ import grpc
 import grpc.aio
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.message import DecodeError
-from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]  # ships no types
+from google.rpc.status_pb2 import Status
 
 from opensqt.core.errors import Refusal, RefusalReason
 from opensqt.market_maker.v1.error_reason_pb2 import ErrorDetail, ErrorReason
