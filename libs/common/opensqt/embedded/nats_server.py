@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import secrets
 import sysconfig
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 from opensqt.embedded.program import Program
 
 ANSWER_TIMEOUT_S = 2.0
+USER = "opensqt"
 
 
 class NatsServerMissingError(Exception):
@@ -41,26 +41,27 @@ class NatsServer:
         port: Where it listens, on 127.0.0.1 only.
         durable: Whether JetStream acknowledges only what is on disk. The interval is the server's,
             not a stream's, so the order stream's need decides for all.
-        password: Keeps other users of the machine from publishing here.
+        password: Of the user `USER`; keeps others on the machine from publishing. None lets all in.
     """
 
     directory: Path
     port: int
     durable: bool = True
-    password: str = field(default_factory=lambda: secrets.token_urlsafe(18), repr=False)
+    password: str | None = field(default=None, repr=False)
 
     @property
     def url(self) -> str:
-        """The URL for clients, with credentials."""
-        return f"nats://opensqt:{self.password}@127.0.0.1:{self.port}"
+        """The URL for clients, without credentials."""
+        return f"nats://127.0.0.1:{self.port}"
 
     def configuration(self) -> str:
         """The text of the server's configuration file."""
+        users = f"{{ user: {USER}, password: {json.dumps(self.password)} }}"
         return "\n".join(
             (
                 'server_name: "opensqt"',
                 f'listen: "127.0.0.1:{self.port}"',
-                f"authorization {{ user: opensqt, password: {json.dumps(self.password)} }}",
+                *(() if self.password is None else (f"authorization {users}",)),
                 "jetstream {",
                 f"  store_dir: {json.dumps(str(self.directory / 'store'))}",
                 "  max_memory_store: 64MB",

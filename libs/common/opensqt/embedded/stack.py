@@ -1,0 +1,242 @@
+"""A stack of programs: started in order, watched, restarted when they die, stopped together.
+
+Whatever happens to the process that holds a stack, its programs do not outlive it: supervisord is
+told by the kernel when its parent dies, and so is every program when supervisord does.
+"""
+
+import asyncio
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterable
+from itertools import groupby
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from opensqt.embedded.program import Program, launch_command
+from opensqt.embedded.supervision import (
+    Phase,
+    ProgramStatus,
+    SupervisorClient,
+    configuration,
+    last_exit_status,
+    log_path,
+    supervisor_command,
+)
+
+SOCKET_PATH_BYTES_MAX = 90
+"""Paths of unix sockets end at 104 bytes on some systems, and supervisord appends its pid."""
+POLL_S = 0.05
+CHECK_TIMEOUT_S = 5.0
+USAGE_EXIT_STATUS = 2
+"""A program that ends with it refused its configuration: starting it again would not help."""
+
+
+class StackError(Exception):
+    """A program did not become ready; the text says which, why, and where to read more."""
+
+
+class Stack:
+    """Runs programs under supervisord.
+
+    Use it as an async context manager: what it started is gone when the context is left.
+
+    Args:
+        directory: For its own files; not shared with another stack.
+        log_directory: For the programs' output.
+    """
+
+    def __init__(self, directory: Path, log_directory: Path) -> None:
+        self._directory = directory
+        self._log_directory = log_directory
+        self._programs: dict[str, Program] = {}
+        self._supervisord: subprocess.Popen[bytes] | None = None
+        self._client: SupervisorClient | None = None
+        self._socket_directory: Path | None = None
+
+    async def __aenter__(self) -> Self:
+        """Open it."""
+        try:
+            await self.open()
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close it."""
+        await self.close()
+
+    async def open(self) -> None:
+        """Start supervisord, with no program yet."""
+        for directory in (self._directory, self._log_directory):
+            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._client = SupervisorClient(self._socket())
+        self._write_configuration()
+        supervisord = Program(
+            name="supervisord",
+            argv=supervisor_command(self._configuration_path),
+            directory=self._directory,
+            ready=self._client.answers,
+            orphan_signal=signal.SIGTERM,  # it stops the programs in order
+        )
+        with log_path(self._log_directory, "supervisord.start").open("ab") as output:
+            self._supervisord = subprocess.Popen(  # noqa: ASYNC220, S603 - returns at once; our own argv
+                launch_command(supervisord, self._directory, parent_pid=os.getpid()),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C is for us; we then stop the stack in order
+            )
+        await self._wait_for_supervisord(supervisord)
+
+    async def start(self, *programs: Program, timeout_s: float = 60.0) -> None:
+        """Add programs and start them, each order after the lower ones are ready.
+
+        Raises:
+            StackError: One did not become ready; the others are left as they are.
+        """
+        await self.add(*programs)
+        ordered = sorted(programs, key=lambda program: program.order)
+        for _, group in groupby(ordered, key=lambda program: program.order):
+            names = [program.name for program in group]
+            for name in names:
+                await self._supervisor.start(name)
+            await self.wait_ready(names, timeout_s=timeout_s)
+
+    async def add(self, *programs: Program) -> None:
+        """Make programs known without starting them."""
+        for program in programs:
+            if program.name in self._programs:
+                raise ValueError(f"program {program.name} is in this stack already")
+            self._programs[program.name] = program
+        self._write_configuration()
+        await self._supervisor.add_programs()
+
+    async def wait_ready(self, names: Iterable[str] = (), *, timeout_s: float = 60.0) -> None:
+        """Return once the named programs (all, when none is named) run and are ready.
+
+        Raises:
+            StackError: One was not ready in time, or gave up.
+        """
+        deadline = time.monotonic() + timeout_s
+        for name in tuple(names) or tuple(self._programs):
+            while not await self.is_ready(name):
+                await self._refuse_hopeless(name)
+                if time.monotonic() > deadline:
+                    raise StackError(self._failure(name, f"is not ready after {timeout_s:g} s"))
+                await asyncio.sleep(POLL_S)
+
+    async def is_ready(self, name: str) -> bool:
+        """Whether a program's own check says that it can be used."""
+        try:
+            async with asyncio.timeout(CHECK_TIMEOUT_S):
+                return await self._programs[name].ready()
+        except Exception:
+            return False
+
+    async def status(self) -> tuple[ProgramStatus, ...]:
+        """Every program as supervisord sees it, in the order of starting."""
+        return await self._supervisor.statuses()
+
+    async def stop(self, *names: str) -> None:
+        """Stop programs one after the other; they can be started again."""
+        for name in names:
+            await self._supervisor.stop(name)
+
+    async def restart(self, name: str, *, timeout_s: float = 60.0) -> None:
+        """Stop a program if it runs, start it, and wait until it is ready.
+
+        Raises:
+            StackError: It did not become ready.
+        """
+        await self._supervisor.stop(name)
+        await self._supervisor.start(name)
+        await self.wait_ready([name], timeout_s=timeout_s)
+
+    async def close(self) -> None:
+        """Stop everything, the last one started first. Returns once nothing is left."""
+        process, self._supervisord = self._supervisord, None
+        if process is not None:
+            # SIGTERM makes supervisord stop its programs, as its call does, but needs no answer.
+            process.terminate()
+            patience_s = 5 + sum(program.stop_wait_s for program in self._programs.values())
+            try:
+                await asyncio.to_thread(process.wait, patience_s)
+            except subprocess.TimeoutExpired:
+                process.kill()  # takes the programs with it
+                await asyncio.to_thread(process.wait)
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+        if self._socket_directory is not None:
+            shutil.rmtree(self._socket_directory, ignore_errors=True)
+
+    @property
+    def _supervisor(self) -> SupervisorClient:
+        if self._client is None:
+            raise RuntimeError("this stack is not open")
+        return self._client
+
+    @property
+    def _configuration_path(self) -> Path:
+        return self._directory / "supervisord.conf"
+
+    def _socket(self) -> Path:
+        socket = self._directory / "supervisord.sock"
+        if len(os.fsencode(socket)) > SOCKET_PATH_BYTES_MAX:
+            self._socket_directory = Path(tempfile.mkdtemp(prefix="opensqt-"))
+            socket = self._socket_directory / socket.name
+        return socket
+
+    def _write_configuration(self) -> None:
+        socket = (self._socket_directory or self._directory) / "supervisord.sock"
+        text = configuration(
+            tuple(self._programs.values()),
+            directory=self._directory,
+            socket=socket,
+            log_directory=self._log_directory,
+        )
+        self._configuration_path.write_text(text, encoding="utf-8")
+
+    async def _wait_for_supervisord(self, supervisord: Program) -> None:
+        deadline = time.monotonic() + 30.0
+        while True:
+            try:
+                if await supervisord.ready():
+                    return
+            except Exception as error:
+                problem = error
+            assert self._supervisord is not None
+            if self._supervisord.poll() is not None or time.monotonic() > deadline:
+                raise StackError(self._failure("supervisord.start", f"does not answer: {problem}"))
+            await asyncio.sleep(POLL_S)
+
+    async def _refuse_hopeless(self, name: str) -> None:
+        for status in await self.status():
+            if status.name != name:
+                continue
+            refused = (
+                status.phase is Phase.BACKOFF
+                and last_exit_status(self._log_directory, name) == USAGE_EXIT_STATUS
+            )
+            if refused or status.phase is Phase.FATAL:
+                raise StackError(self._failure(name, f"does not start: {status.text}"))
+
+    def _failure(self, name: str, problem: str) -> str:
+        path = log_path(self._log_directory, name)
+        try:
+            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()[-15:]
+        except OSError:
+            lines = []
+        said = "".join(f"\n  | {line}" for line in lines)
+        return f"{name} {problem}; its output, {path}, ends:{said or ' (nothing)'}"
