@@ -5,7 +5,8 @@ machines inside ``grpc-status-details-bin``, the trailing metadata that gRPC too
 know how to read.
 """
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 import grpc
@@ -16,8 +17,13 @@ from google.rpc.status_pb2 import Status
 
 from opensqt.core.errors import Refusal, RefusalReason
 from opensqt.market_maker.v1.error_reason_pb2 import ErrorDetail, ErrorReason
+from opensqt.ports import DependencyError
+from opensqt.runtime.redaction import Redactor
 
 DETAILS_KEY: Final = "grpc-status-details-bin"
+DEPENDENCY_TEXT_LENGTH: Final = 200
+
+_PATTERNS_ONLY: Final = Redactor()
 
 STATUS_OF: Final[Mapping[RefusalReason, grpc.StatusCode]] = {
     RefusalReason.FIELD_MISSING: grpc.StatusCode.INVALID_ARGUMENT,
@@ -44,6 +50,10 @@ STATUS_OF: Final[Mapping[RefusalReason, grpc.StatusCode]] = {
     RefusalReason.DRAINING: grpc.StatusCode.UNAVAILABLE,
 }
 """Every reason has its code; a test compares this table with the contract."""
+
+_NOT_THE_REQUESTS_FAULT: Final = frozenset(
+    {RefusalReason.DEPENDENCY, RefusalReason.DRAINING, RefusalReason.OVERLOADED}
+)
 
 
 def status_code_of(refusal: Refusal) -> grpc.StatusCode:
@@ -89,6 +99,35 @@ def refusal_of(error: grpc.aio.AioRpcError) -> Refusal | None:
         except (DecodeError, ValueError):
             return None
     return None
+
+
+def domain_error_of(error: grpc.aio.AioRpcError) -> Refusal | DependencyError:
+    """What a failed call means to its caller: a refusal, or a service that cannot serve now.
+
+    After a `DependencyError` the outcome of a write is unknown. A refusal because the service
+    drains, is overloaded or misses a dependency of its own is one as well: the request was fine.
+    """
+    refusal = refusal_of(error)
+    if refusal is not None and refusal.reason not in _NOT_THE_REQUESTS_FAULT:
+        return refusal
+    return DependencyError(f"{error.code().name}: {error.details()}")
+
+
+@contextlib.contextmanager
+def domain_errors() -> Iterator[None]:
+    """Around calls of other services: their failures come out as `domain_error_of` says."""
+    try:
+        yield
+    except grpc.aio.AioRpcError as error:
+        raise domain_error_of(error) from error
+
+
+def refusal_for(error: DependencyError) -> Refusal:
+    """The refusal that tells our caller that something we depend on does not answer."""
+    told = _PATTERNS_ONLY.text(str(error))[:DEPENDENCY_TEXT_LENGTH]
+    return Refusal(
+        RefusalReason.DEPENDENCY, value=told, allowed="the same request, once it answers again"
+    )
 
 
 def _number(code: grpc.StatusCode) -> int:

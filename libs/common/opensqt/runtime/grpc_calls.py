@@ -16,8 +16,9 @@ import structlog
 from opentelemetry.trace import SpanKind
 
 from opensqt.core.errors import Refusal, RefusalReason
+from opensqt.ports import DependencyError
 from opensqt.runtime.authorisation import HEALTH_SERVICE, Allowlist, peer_identity
-from opensqt.runtime.errors import details_of, status_code_of
+from opensqt.runtime.errors import details_of, refusal_for, status_code_of
 from opensqt.runtime.metrics import Metrics
 from opensqt.runtime.tracing import current_trace_id, extract, span
 
@@ -184,6 +185,9 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                     return await answer()
                 except (Refusal, grpc.aio.AbortError):
                     raise
+                except DependencyError as error:
+                    _log.warning("dependency_failed", method=method, problem=str(error))
+                    raise refusal_for(error) from None
                 except Exception:
                     _log.exception("call_failed", method=method)
                     trace_id = current_trace_id()

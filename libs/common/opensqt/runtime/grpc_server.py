@@ -78,6 +78,9 @@ class GrpcServer:
             maximum_concurrent_rpcs=config.max_concurrent_calls,
         )
         self._port = 0
+        metrics.gauge(
+            "tls_certificate_expiry_seconds", "When our certificate expires, in Unix time."
+        ).set_function(self._expiry_s)
 
     @property
     def port(self) -> int:
@@ -138,6 +141,9 @@ class GrpcServer:
         self._streams.close()
         await self._server.stop(self._drain_timeout_s)
         _log.info("grpc_stopped")
+
+    def _expiry_s(self) -> float:
+        return self._files.material.not_after.timestamp()
 
     def _listen(self) -> int:
         address = f"{self._config.host}:{self._config.port}"
