@@ -1,0 +1,96 @@
+"""The grid strategy: from what is known to what to do, and nothing else.
+
+A long grid buys on levels below the market and sells each holding one spacing above its slot; a
+short grid is its mirror image; a neutral grid does both. The windows follow the market (the centre
+trails the price), the levels never move.
+
+Which orders a grid wants is in `windows`; here they are held against the orders that are there,
+under the cap on open orders, nearest to the market first.
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from opensqt.core.actions import Action, Cancel, Place
+from opensqt.core.grid.book import GridBook
+from opensqt.core.grid.config import GridConfig
+from opensqt.core.grid.windows import MarketView, Windows
+from opensqt.core.orders import Order, Purpose
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Candidate:
+    """An order that is there or is wanted, and how much it deserves one of the open places."""
+
+    rank: Decimal
+    wanted: Place | None = None
+    live: Order | None = None
+
+
+def plan(book: GridBook, market: MarketView, config: GridConfig) -> tuple[Action, ...]:
+    """What to do now: orders to place, nearest to the market first, then orders to cancel.
+
+    Nothing is decided without a price. Exposure is added only where `market.exposure_allowed`;
+    closing and cancelling never wait for it.
+    """
+    windows = Windows.around(book, market, config)
+    if windows is None:
+        return ()
+    wanted = windows.closings() + (windows.openings() if market.exposure_allowed else ())
+    keep, cancel = _sort_out(book, market, windows)
+    chosen, displaced = _under_cap(book, windows, keep, wanted, config)
+    actions: list[Action] = [*chosen, *(_cancel(order) for order in (*cancel, *displaced))]
+    return tuple(actions[: config.max_actions])
+
+
+def _sort_out(
+    book: GridBook, market: MarketView, windows: Windows
+) -> tuple[list[Order], list[Order]]:
+    """The resting orders to keep and those to cancel.
+
+    A closing order is kept wherever it rests: an exit never hurts. An order in doubt is left to be
+    settled; asking for its cancel would not make it clearer.
+    """
+    keep: list[Order] = []
+    cancel: list[Order] = []
+    for order in book.orders.values():
+        if not order.status.resting or order.cancel_requested:
+            continue
+        opening = order.purpose is Purpose.OPEN
+        if opening and not (market.exposure_allowed and windows.keeps(order)):
+            cancel.append(order)
+        else:
+            keep.append(order)
+    # The nearest to the market first: it is the likeliest to fill before its cancel arrives.
+    return keep, sorted(cancel, key=lambda o: (windows.distance(o.price), o.client_oid))
+
+
+def _under_cap(
+    book: GridBook,
+    windows: Windows,
+    keep: list[Order],
+    wanted: tuple[Place, ...],
+    config: GridConfig,
+) -> tuple[list[Place], list[Order]]:
+    """Give the open places to the nearest orders.
+
+    An order that rests counts as nearer by the slack, so that two orders at nearly the same
+    distance do not displace each other for ever. An order that is to go keeps its place until its
+    cancel is proven, so whoever takes the place follows in a later decision.
+    """
+    live = book.live_orders()
+    in_doubt = sum(1 for o in live if not o.status.resting and not o.cancel_requested)
+    candidates = [
+        *(_Candidate(rank=windows.distance(w.price), wanted=w) for w in wanted),
+        *(_Candidate(rank=windows.distance(o.price) - windows.slack, live=o) for o in keep),
+    ]
+    candidates.sort(key=lambda c: (c.rank, c.live is None))
+    places = max(0, config.max_open_orders - in_doubt)
+    chosen = [c.wanted for c in candidates[:places] if c.wanted is not None]
+    displaced = [c.live for c in candidates[places:] if c.live is not None]
+    free_now = max(0, config.max_open_orders - len(live))
+    return chosen[:free_now], displaced[: len(chosen)]
+
+
+def _cancel(order: Order) -> Cancel:
+    return Cancel(slot_price=order.slot_price, client_oid=order.client_oid)
