@@ -166,9 +166,9 @@ class GrpcServer:
             raise OSError(f"cannot listen on {address}")
         return port
 
-    async def _show_health(self, ready: bool) -> None:  # noqa: FBT001 - the listener's signature
+    async def _show_health(self) -> None:
         serving = health_pb2.HealthCheckResponse.SERVING
-        status = serving if ready else health_pb2.HealthCheckResponse.NOT_SERVING
+        status = serving if self._readiness.ready else health_pb2.HealthCheckResponse.NOT_SERVING
         for service in ("", *self._services):
             await self._health.set(service, status)
 

@@ -10,7 +10,8 @@ _log = structlog.get_logger(__name__)
 Ping = Callable[[], Awaitable[object]]
 """Returns when the dependency answers, raises when it does not."""
 
-Listener = Callable[[bool], Awaitable[None]]
+Listener = Callable[[], Awaitable[None]]
+"""Called when `Readiness.ready` has changed."""
 
 
 class Readiness:
@@ -48,7 +49,7 @@ class Readiness:
     async def listen(self, listener: Listener) -> None:
         """Call `listener` now and whenever readiness changes."""
         self._listeners.append(listener)
-        await listener(self.ready)
+        await listener()
 
     async def check(self) -> bool:
         """Ping everything once, all at a time."""
@@ -88,4 +89,4 @@ class Readiness:
     async def _tell(self, *, before: bool) -> None:
         if self.ready != before:
             for listener in self._listeners:
-                await listener(self.ready)
+                await listener()
