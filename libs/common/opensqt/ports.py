@@ -189,7 +189,18 @@ class MarketFeed(Protocol):
         ...
 
     def market_events(self, symbol: str) -> AsyncIterator[MarketEvent]:
-        """Prices, funding and candles as they come; reconnects by itself, for ever."""
+        """Prices, funding and candles as they come; reconnects by itself, for ever.
+
+        A price that was not taken before the next one came is left out; the other events are not.
+        """
+        ...
+
+    async def candles(self, symbol: str, *, limit: int) -> tuple[Candle, ...]:
+        """The latest one-minute candles, oldest first; the last one may not be closed.
+
+        Raises:
+            DependencyError: The exchange does not answer.
+        """
         ...
 
 
