@@ -80,7 +80,9 @@ class Stack:
         """Start supervisord, with no program yet."""
         for directory in (self._directory, self._log_directory):
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._client = SupervisorClient(self._socket())
+        if len(os.fsencode(self.socket)) > SOCKET_PATH_BYTES_MAX:
+            self._socket_directory = Path(tempfile.mkdtemp(prefix="opensqt-"))
+        self._client = SupervisorClient(self.socket)
         self._write_configuration()
         supervisord = Program(
             name="supervisord",
@@ -182,6 +184,11 @@ class Stack:
             shutil.rmtree(self._socket_directory, ignore_errors=True)
 
     @property
+    def socket(self) -> Path:
+        """Where supervisord takes calls; known once the stack is open."""
+        return (self._socket_directory or self._directory) / "supervisord.sock"
+
+    @property
     def _supervisor(self) -> SupervisorClient:
         if self._client is None:
             raise RuntimeError("this stack is not open")
@@ -191,19 +198,11 @@ class Stack:
     def _configuration_path(self) -> Path:
         return self._directory / "supervisord.conf"
 
-    def _socket(self) -> Path:
-        socket = self._directory / "supervisord.sock"
-        if len(os.fsencode(socket)) > SOCKET_PATH_BYTES_MAX:
-            self._socket_directory = Path(tempfile.mkdtemp(prefix="opensqt-"))
-            socket = self._socket_directory / socket.name
-        return socket
-
     def _write_configuration(self) -> None:
-        socket = (self._socket_directory or self._directory) / "supervisord.sock"
         text = configuration(
             tuple(self._programs.values()),
             directory=self._directory,
-            socket=socket,
+            socket=self.socket,
             log_directory=self._log_directory,
         )
         self._configuration_path.write_text(text, encoding="utf-8")

@@ -1,0 +1,50 @@
+"""Puts the commands together."""
+
+from typing import Annotated
+
+import typer
+
+import opensqt
+from opensqt.cli import certs, config, doctor, fills, orders, risk, slots, status, up
+from opensqt.cli.exit_codes import EPILOG
+
+app = typer.Typer(
+    name="opensqt",
+    help="OpenSQT: trades grids so that no crash ever doubles an order or loses a fill.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(f"opensqt {opensqt.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """Take the options that belong to no command."""
+
+
+for command in (
+    up.up,
+    status.status,
+    slots.slots,
+    orders.orders,
+    fills.fills,
+    certs.certs,
+    doctor.doctor,
+):
+    app.command(epilog=EPILOG)(command)
+app.add_typer(risk.app, name="risk")
+app.add_typer(config.app, name="config")
