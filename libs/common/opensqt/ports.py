@@ -28,6 +28,7 @@ from opensqt.core.grid.book import GridBook, GridChange, GridIdentity
 from opensqt.core.grid.results import Applied, Outcome, PlacementResult, Reservation
 from opensqt.core.instrument import Instrument
 from opensqt.core.orders import Execution, Order
+from opensqt.core.risk.gate_log import GateChange
 
 E = TypeVar("E")
 E_co = TypeVar("E_co", covariant=True)
@@ -271,6 +272,24 @@ class Exchange(MarketFeed, AccountFeed, OrderGateway, Protocol):
         ...
 
 
+# --- what the monitors know ----------------------------------------------------------------------
+
+
+class MarketData(Protocol):
+    """The market data service, seen from its callers (gRPC in production).
+
+    Raises, on every method: `DependencyError` when it does not answer.
+    """
+
+    async def instruments(self) -> tuple[Instrument, ...]:
+        """Every instrument that trades now, by symbol."""
+        ...
+
+    async def candles(self, symbol: str, limit: int) -> tuple[Candle, ...]:
+        """The latest closed candles of one minute, oldest first; fewer while it has no more."""
+        ...
+
+
 # --- the owner of the slots ---------------------------------------------------------------------
 
 
@@ -445,6 +464,39 @@ class StateStore(Protocol):
 
     async def quarantine(self, update: OrderUpdate, reason: str, *, now_ns: int) -> None:
         """Note an update of an order that is not ours, once per exchange order id."""
+        ...
+
+    async def ping(self) -> None:
+        """Answer if the store does.
+
+        Raises:
+            DependencyError: It does not.
+        """
+        ...
+
+
+# --- the gate's history --------------------------------------------------------------------------
+
+
+class GateStore(Protocol):
+    """Keeps each account's gate as a history of changes, never rewritten (PostgreSQL)."""
+
+    async def history(self, account: str, limit: int) -> tuple[GateChange, ...]:
+        """The latest changes, oldest first; the last one is the gate.
+
+        Raises:
+            DependencyError: The store does not answer.
+        """
+        ...
+
+    async def append(self, account: str, change: GateChange) -> bool:
+        """Commit a change; False, and nothing written, when its revision is no longer the next.
+
+        Repeating a change that is committed answers True.
+
+        Raises:
+            DependencyError: The store does not answer; the change may or may not be committed.
+        """
         ...
 
     async def ping(self) -> None:

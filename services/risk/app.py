@@ -1,0 +1,193 @@
+"""The risk service's composition root: one account's gate, announced to everyone who trades.
+
+The gate beats every second and at every change. A beat is the permission to add exposure, so while
+the gate's history is not read there is none, and whoever trades holds still.
+"""
+
+import asyncio
+from typing import Final
+
+import structlog
+
+from opensqt.core.events import Gate, GateBeat
+from opensqt.core.risk.gate import BEAT_INTERVAL_NS
+from opensqt.ports import GATE, Clock, DependencyError, EventBus, GateStore
+from opensqt.runtime.metrics import Metrics
+from services.risk.keeper import GateKeeper
+
+BEAT_INTERVAL_S: Final = BEAT_INTERVAL_NS / 1e9
+
+LISTEN_FIRST_S: Final = 0.3
+"""How long a start waits for the last beat on the bus before it sends its own over it."""
+
+SAVE_WAIT_S: Final = 2.0
+"""How long the answer to a trip waits for the store; the trip itself does not wait."""
+
+RETRY_S: Final = 0.5
+"""Pause between two attempts to reach the store or the bus."""
+
+_log = structlog.get_logger(__name__)
+
+
+class RiskApp:
+    """Holds and announces the gate of one account.
+
+    Args:
+        account: Whose gate it is; the key of its beats.
+        store: Keeps the gate across restarts.
+        bus: Carries the beats.
+        clock: Tells the time.
+        metrics: Where beats and changes are counted.
+    """
+
+    def __init__(
+        self, *, account: str, store: GateStore, bus: EventBus, clock: Clock, metrics: Metrics
+    ) -> None:
+        self._account = account
+        self._bus = bus
+        self._clock = clock
+        self._keeper = GateKeeper(account=account, store=store, clock=clock)
+        self._beats = metrics.counter("gate_beats", "Beats that were sent, by outcome.", ("sent",))
+        self._requests = metrics.counter(
+            "gate_requests", "Requests to change the gate that were accepted.", ("action",)
+        )
+        metrics.gauge("gate_open", "1 while the gate lets exposure through.").set_function(
+            lambda: float(self._keeper.gate.open)
+        )
+        metrics.gauge("gate_revision", "Revision of the gate.").set_function(
+            lambda: float(self._keeper.gate.revision)
+        )
+        metrics.gauge("gate_unsaved", "Changes that wait for the store.").set_function(
+            lambda: float(self._keeper.unsaved)
+        )
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Read the gate, then beat until `stop` is set."""
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(self._listen(), name="gate-listen"),
+                group.create_task(self._beat(), name="gate-beat"),
+                group.create_task(self._save(), name="gate-save"),
+            ]
+            await stop.wait()
+            for task in tasks:
+                task.cancel()
+
+    def gate(self) -> Gate:
+        """The gate now.
+
+        Raises:
+            DependencyError: Its history could not be read yet.
+        """
+        if not self._keeper.loaded:
+            raise DependencyError(self._keeper.gate.reason)
+        return self._keeper.gate
+
+    async def trip(self, *, request_id: str, reason: str, by: str) -> Gate:
+        """Close the gate: in effect and announced before anything else is waited for.
+
+        Args:
+            request_id: Repeating a request with the same id gives the same answer.
+            reason: Why, for people.
+            by: Who asks.
+
+        Raises:
+            Refusal: The request is malformed, or its id was used for another request.
+        """
+        gate = self._keeper.trip(request_id=request_id, reason=reason, by=by)
+        self._requests.labels("trip").inc()
+        _log.warning("gate_tripped", revision=gate.revision, reason=reason, by=by)
+        try:
+            async with asyncio.timeout(SAVE_WAIT_S):
+                await self._keeper.save()
+        except (DependencyError, TimeoutError) as error:
+            _log.error("gate_not_stored_yet", revision=gate.revision, problem=repr(error))
+        return gate
+
+    async def reset(self, *, request_id: str, expected_revision: int, by: str) -> Gate:
+        """Open the gate.
+
+        Args:
+            request_id: Repeating a request with the same id gives the same answer.
+            expected_revision: The gate that the caller has seen.
+            by: Who asks.
+
+        Raises:
+            Refusal: GATE_REVISION when the gate has changed since; the request is malformed, or
+                its id was used for another request.
+            DependencyError: The store does not answer; the gate stays closed here.
+        """
+        gate = await self._keeper.reset(
+            request_id=request_id, expected_revision=expected_revision, by=by
+        )
+        self._requests.labels("reset").inc()
+        _log.warning("gate_reset", revision=gate.revision, by=by)
+        return gate
+
+    async def _beat(self) -> None:
+        await self._load()
+        await asyncio.sleep(LISTEN_FIRST_S)
+        while True:
+            self._keeper.changed.clear()
+            await self._send(self._keeper.gate)
+            try:
+                async with asyncio.timeout(BEAT_INTERVAL_S):
+                    await self._keeper.changed.wait()
+            except TimeoutError:
+                continue
+
+    async def _send(self, gate: Gate) -> None:
+        beat = GateBeat(gate=gate, beat_time_ns=self._clock.now_ns())
+        try:
+            async with asyncio.timeout(BEAT_INTERVAL_S):
+                await self._bus.publish(GATE, self._account, beat)
+        except (DependencyError, TimeoutError) as error:
+            self._beats.labels("no").inc()
+            _log.error("beat_not_sent", revision=gate.revision, problem=repr(error))
+        else:
+            self._beats.labels("yes").inc()
+
+    async def _load(self) -> None:
+        while True:
+            try:
+                await self._keeper.load()
+            except DependencyError as error:
+                _log.warning("gate_not_loaded_yet", problem=str(error))
+                await asyncio.sleep(RETRY_S)
+            else:
+                gate = self._keeper.gate
+                _log.info("gate_loaded", revision=gate.revision, open=gate.open, reason=gate.reason)
+                return
+
+    async def _save(self) -> None:
+        """Store what a request could not wait for."""
+        while True:
+            await self._keeper.save_due.wait()
+            try:
+                await self._keeper.save()
+            except DependencyError:
+                await asyncio.sleep(RETRY_S)
+            else:
+                if self._keeper.unsaved:  # not before the history is read
+                    await asyncio.sleep(RETRY_S)
+
+    async def _listen(self) -> None:
+        """Hear what this process announced before it crashed, or another one announces."""
+        while True:
+            try:
+                async with self._bus.subscribe(GATE, self._account) as beats:
+                    async for received in beats:
+                        await self._hear(received.event)
+            except DependencyError as error:
+                _log.warning("bus_not_heard", problem=str(error))
+            await asyncio.sleep(RETRY_S)
+
+    async def _hear(self, beat: GateBeat) -> None:
+        before = self._keeper.gate
+        try:
+            await self._keeper.hear(beat.gate)
+        except DependencyError as error:
+            _log.warning("beat_ahead_of_store", heard=beat.gate.revision, problem=str(error))
+        after = self._keeper.gate
+        if after is not before:
+            _log.warning("gate_adopted", revision=after.revision, open=after.open)
