@@ -109,6 +109,8 @@ class BatchRecord:
     revision: int
     placed: tuple[str, ...]
     canceled: tuple[str, ...]
+    request_id: str = ""
+    """The request that brought it; empty when it had no id."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

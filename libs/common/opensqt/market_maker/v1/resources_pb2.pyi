@@ -243,6 +243,7 @@ class Order(_message.Message):
     UPDATED_TIME_FIELD_NUMBER: _builtins.int
     EXIT_PRICE_FIELD_NUMBER: _builtins.int
     FILLED_QUOTE_FIELD_NUMBER: _builtins.int
+    EXECUTED_QUANTITY_FIELD_NUMBER: _builtins.int
     client_oid: _builtins.str
     """Our id, decodable to bot, slot, side, purpose and cycle. The key of the order everywhere."""
     bot_id: _builtins.str
@@ -307,6 +308,10 @@ class Order(_message.Message):
     def filled_quote(self) -> Global___Decimal:
         """Quote paid or received for `filled_quantity`, before fees."""
 
+    @_builtins.property
+    def executed_quantity(self) -> Global___Decimal:
+        """What the known executions add up to; below `filled_quantity` while some are still due."""
+
     def __init__(
         self,
         *,
@@ -333,10 +338,11 @@ class Order(_message.Message):
         updated_time: _timestamp_pb2.Timestamp | None = ...,
         exit_price: Global___Decimal | None = ...,
         filled_quote: Global___Decimal | None = ...,
+        executed_quantity: Global___Decimal | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["created_time", b"created_time", "deadline", b"deadline", "exit_price", b"exit_price", "filled_quantity", b"filled_quantity", "filled_quote", b"filled_quote", "price", b"price", "quantity", b"quantity", "slot_price", b"slot_price", "updated_time", b"updated_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created_time", b"created_time", "deadline", b"deadline", "executed_quantity", b"executed_quantity", "exit_price", b"exit_price", "filled_quantity", b"filled_quantity", "filled_quote", b"filled_quote", "price", b"price", "quantity", b"quantity", "slot_price", b"slot_price", "updated_time", b"updated_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_id", b"batch_id", "bot_id", b"bot_id", "cancel_requested", b"cancel_requested", "client_oid", b"client_oid", "created_time", b"created_time", "cycle", b"cycle", "deadline", b"deadline", "end_reason", b"end_reason", "end_text", b"end_text", "exchange_order_id", b"exchange_order_id", "exit_price", b"exit_price", "filled_quantity", b"filled_quantity", "filled_quote", b"filled_quote", "post_only", b"post_only", "price", b"price", "purpose", b"purpose", "quantity", b"quantity", "reduce_only", b"reduce_only", "side", b"side", "slot_price", b"slot_price", "status", b"status", "symbol", b"symbol", "updated_time", b"updated_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_id", b"batch_id", "bot_id", b"bot_id", "cancel_requested", b"cancel_requested", "client_oid", b"client_oid", "created_time", b"created_time", "cycle", b"cycle", "deadline", b"deadline", "end_reason", b"end_reason", "end_text", b"end_text", "exchange_order_id", b"exchange_order_id", "executed_quantity", b"executed_quantity", "exit_price", b"exit_price", "filled_quantity", b"filled_quantity", "filled_quote", b"filled_quote", "post_only", b"post_only", "price", b"price", "purpose", b"purpose", "quantity", b"quantity", "reduce_only", b"reduce_only", "side", b"side", "slot_price", b"slot_price", "status", b"status", "symbol", b"symbol", "updated_time", b"updated_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

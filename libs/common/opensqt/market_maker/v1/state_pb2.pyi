@@ -157,6 +157,7 @@ class InventorySlot(_message.Message):
     BLOCKED_UNTIL_FIELD_NUMBER: _builtins.int
     REJECTIONS_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
+    ENTRY_COST_FIELD_NUMBER: _builtins.int
     slot_status: Global___SlotStatus.ValueType
     """Whether it has an order."""
     position_status: Global___PositionStatus.ValueType
@@ -197,6 +198,10 @@ class InventorySlot(_message.Message):
     def blocked_until(self) -> _timestamp_pb2.Timestamp:
         """No new order of this slot before this time. Missing: none is held back."""
 
+    @_builtins.property
+    def entry_cost(self) -> _resources_pb2.Decimal:
+        """Quote paid (long) or received (short) for what is held, before fees; never negative."""
+
     def __init__(
         self,
         *,
@@ -214,10 +219,11 @@ class InventorySlot(_message.Message):
         blocked_until: _timestamp_pb2.Timestamp | None = ...,
         rejections: _builtins.int = ...,
         revision: _builtins.int = ...,
+        entry_cost: _resources_pb2.Decimal | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["blocked_until", b"blocked_until", "entry_price", b"entry_price", "exit_price", b"exit_price", "order", b"order", "position_qty", b"position_qty", "price", b"price"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["blocked_until", b"blocked_until", "entry_cost", b"entry_cost", "entry_price", b"entry_price", "exit_price", b"exit_price", "order", b"order", "position_qty", b"position_qty", "price", b"price"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["blocked_until", b"blocked_until", "client_oid", b"client_oid", "cycle", b"cycle", "entry_price", b"entry_price", "exchange_order_id", b"exchange_order_id", "exit_price", b"exit_price", "order", b"order", "order_id", b"order_id", "position_qty", b"position_qty", "position_status", b"position_status", "price", b"price", "rejections", b"rejections", "revision", b"revision", "slot_status", b"slot_status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blocked_until", b"blocked_until", "client_oid", b"client_oid", "cycle", b"cycle", "entry_cost", b"entry_cost", "entry_price", b"entry_price", "exchange_order_id", b"exchange_order_id", "exit_price", b"exit_price", "order", b"order", "order_id", b"order_id", "position_qty", b"position_qty", "position_status", b"position_status", "price", b"price", "rejections", b"rejections", "revision", b"revision", "slot_status", b"slot_status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -337,6 +343,7 @@ class GridState(_message.Message):
     REVISION_FIELD_NUMBER: _builtins.int
     SLOTS_FIELD_NUMBER: _builtins.int
     TOTALS_FIELD_NUMBER: _builtins.int
+    STRAY_ORDERS_FIELD_NUMBER: _builtins.int
     revision: _builtins.int
     """Grows by one with every committed change."""
     @_builtins.property
@@ -351,6 +358,12 @@ class GridState(_message.Message):
     def totals(self) -> Global___GridTotals:
         """Profit and loss."""
 
+    @_builtins.property
+    def stray_orders(self) -> _containers.RepeatedCompositeFieldContainer[_resources_pb2.Order]:
+        """Live orders that no slot has as its own: given up, found alive after all, and their slot has
+        another order by now.
+        """
+
     def __init__(
         self,
         *,
@@ -358,10 +371,11 @@ class GridState(_message.Message):
         revision: _builtins.int = ...,
         slots: _abc.Iterable[Global___InventorySlot] | None = ...,
         totals: Global___GridTotals | None = ...,
+        stray_orders: _abc.Iterable[_resources_pb2.Order] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["identity", b"identity", "totals", b"totals"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["identity", b"identity", "revision", b"revision", "slots", b"slots", "totals", b"totals"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["identity", b"identity", "revision", b"revision", "slots", b"slots", "stray_orders", b"stray_orders", "totals", b"totals"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -472,6 +486,44 @@ class ArbitrageState(_message.Message):
 Global___ArbitrageState: _TypeAlias = ArbitrageState  # noqa: Y015
 
 @_typing.final
+class CommittedBatch(_message.Message):
+    """A batch of actions that was committed, and the orders it concerned."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BATCH_ID_FIELD_NUMBER: _builtins.int
+    PLACED_CLIENT_OIDS_FIELD_NUMBER: _builtins.int
+    CANCELED_CLIENT_OIDS_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    batch_id: _builtins.str
+    """The batch."""
+    request_id: _builtins.str
+    """The request that brought it; empty when it had no id."""
+    @_builtins.property
+    def placed_client_oids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Client ids of the orders to place, in the batch's order."""
+
+    @_builtins.property
+    def canceled_client_oids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Client ids of the orders to cancel, in the batch's order."""
+
+    def __init__(
+        self,
+        *,
+        batch_id: _builtins.str = ...,
+        placed_client_oids: _abc.Iterable[_builtins.str] | None = ...,
+        canceled_client_oids: _abc.Iterable[_builtins.str] | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_id", b"batch_id", "canceled_client_oids", b"canceled_client_oids", "placed_client_oids", b"placed_client_oids", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CommittedBatch: _TypeAlias = CommittedBatch  # noqa: Y015
+
+@_typing.final
 class GridChange(_message.Message):
     """One committed change of a grid."""
 
@@ -483,8 +535,12 @@ class GridChange(_message.Message):
     TRADES_FIELD_NUMBER: _builtins.int
     TOTALS_FIELD_NUMBER: _builtins.int
     COMMIT_TIME_FIELD_NUMBER: _builtins.int
+    BOT_ID_FIELD_NUMBER: _builtins.int
+    BATCH_FIELD_NUMBER: _builtins.int
     revision: _builtins.int
     """The revision that it led to."""
+    bot_id: _builtins.str
+    """The bot."""
     @_builtins.property
     def slots(self) -> _containers.RepeatedCompositeFieldContainer[Global___InventorySlot]:
         """The slots as they are now."""
@@ -505,6 +561,10 @@ class GridChange(_message.Message):
     def commit_time(self) -> _timestamp_pb2.Timestamp:
         """When it was committed."""
 
+    @_builtins.property
+    def batch(self) -> Global___CommittedBatch:
+        """The batch whose intents it commits. Missing when it has another cause."""
+
     def __init__(
         self,
         *,
@@ -514,10 +574,12 @@ class GridChange(_message.Message):
         trades: _abc.Iterable[_resources_pb2.Trade] | None = ...,
         totals: Global___GridTotals | None = ...,
         commit_time: _timestamp_pb2.Timestamp | None = ...,
+        bot_id: _builtins.str = ...,
+        batch: Global___CommittedBatch | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["commit_time", b"commit_time", "totals", b"totals"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "commit_time", b"commit_time", "totals", b"totals"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["commit_time", b"commit_time", "orders", b"orders", "revision", b"revision", "slots", b"slots", "totals", b"totals", "trades", b"trades"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "bot_id", b"bot_id", "commit_time", b"commit_time", "orders", b"orders", "revision", b"revision", "slots", b"slots", "totals", b"totals", "trades", b"trades"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -29,7 +29,7 @@ from opensqt.market_maker.v1 import resources_pb2 as opensqt_dot_market__maker_d
 from opensqt.market_maker.v1 import state_pb2 as opensqt_dot_market__maker_dot_v1_dot_state__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+opensqt/market_maker/v1/state_service.proto\x12\x17opensqt.market_maker.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%opensqt/market_maker/v1/actions.proto\x1a$opensqt/market_maker/v1/events.proto\x1a\'opensqt/market_maker/v1/resources.proto\x1a#opensqt/market_maker/v1/state.proto\"b\n\x13RegisterGridRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x37\n\x08identity\x18\x02 \x01(\x0b\x32%.opensqt.market_maker.v1.GridIdentity\"Y\n\x14RegisterGridResponse\x12\x30\n\x04grid\x18\x01 \x01(\x0b\x32\".opensqt.market_maker.v1.GridState\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x08\"\x8d\x01\n\x14ReserveOrdersRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x33\n\x05\x62\x61tch\x18\x02 \x01(\x0b\x32$.opensqt.market_maker.v1.ActionBatch\x12,\n\x08\x64\x65\x61\x64line\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xa0\x01\n\x15ReserveOrdersResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12\x30\n\x08to_place\x18\x02 \x03(\x0b\x32\x1e.opensqt.market_maker.v1.Order\x12\x31\n\tto_cancel\x18\x03 \x03(\x0b\x32\x1e.opensqt.market_maker.v1.Order\x12\x10\n\x08repeated\x18\x04 \x01(\x08\"\xf3\x01\n\x0fPlacementResult\x12\x12\n\nclient_oid\x18\x01 \x01(\t\x12\x34\n\x06status\x18\x02 \x01(\x0e\x32$.opensqt.market_maker.v1.OrderStatus\x12\x19\n\x11\x65xchange_order_id\x18\x03 \x01(\t\x12\x36\n\nend_reason\x18\x04 \x01(\x0e\x32\".opensqt.market_maker.v1.EndReason\x12\x10\n\x08\x65nd_text\x18\x05 \x01(\t\x12\x31\n\rexchange_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"u\n\x14RecordResultsRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0e\n\x06\x62ot_id\x18\x02 \x01(\t\x12\x39\n\x07results\x18\x03 \x03(\x0b\x32(.opensqt.market_maker.v1.PlacementResult\")\n\x15RecordResultsResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\"c\n\x17\x41pplyOrderUpdateRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x34\n\x06update\x18\x02 \x01(\x0b\x32$.opensqt.market_maker.v1.OrderUpdate\"R\n\x18\x41pplyOrderUpdateResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12\x0f\n\x07\x63hanged\x18\x02 \x01(\x08\x12\x13\n\x0bquarantined\x18\x03 \x01(\x08\" \n\x0eGetGridRequest\x12\x0e\n\x06\x62ot_id\x18\x01 \x01(\t\"C\n\x0fGetGridResponse\x12\x30\n\x04grid\x18\x01 \x01(\x0b\x32\".opensqt.market_maker.v1.GridState\"9\n\x10ListGridsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"_\n\x11ListGridsResponse\x12\x31\n\x05grids\x18\x01 \x03(\x0b\x32\".opensqt.market_maker.v1.GridState\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"I\n\x10ListSlotsRequest\x12\x0e\n\x06\x62ot_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"u\n\x11ListSlotsResponse\x12\x35\n\x05slots\x18\x01 \x03(\x0b\x32&.opensqt.market_maker.v1.InventorySlot\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\x03\"\x87\x01\n\x11ListOrdersRequest\x12\x0e\n\x06\x62ot_id\x18\x01 \x01(\t\x12\x11\n\tlive_only\x18\x02 \x01(\x08\x12\x10\n\x08\x62\x61tch_id\x18\x03 \x01(\t\x12\x16\n\x0eunsettled_only\x18\x04 \x01(\x08\x12\x11\n\tpage_size\x18\x05 \x01(\x05\x12\x12\n\npage_token\x18\x06 \x01(\t\"]\n\x12ListOrdersResponse\x12.\n\x06orders\x18\x01 \x03(\x0b\x32\x1e.opensqt.market_maker.v1.Order\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"J\n\x11ListTradesRequest\x12\x0e\n\x06\x62ot_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"]\n\x12ListTradesResponse\x12.\n\x06trades\x18\x01 \x03(\x0b\x32\x1e.opensqt.market_maker.v1.Trade\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"9\n\x10WatchGridRequest\x12\x0e\n\x06\x62ot_id\x18\x01 \x01(\t\x12\x15\n\rfrom_revision\x18\x02 \x01(\x03\"\xaa\x01\n\x11WatchGridResponse\x12\x36\n\x08snapshot\x18\x01 \x01(\x0b\x32\".opensqt.market_maker.v1.GridStateH\x00\x12\x35\n\x06\x63hange\x18\x02 \x01(\x0b\x32#.opensqt.market_maker.v1.GridChangeH\x00\x12\x1d\n\x13\x63heckpoint_revision\x18\x03 \x01(\x03H\x00\x42\x07\n\x05\x65vent2\xae\x08\n\x0cStateService\x12k\n\x0cRegisterGrid\x12,.opensqt.market_maker.v1.RegisterGridRequest\x1a-.opensqt.market_maker.v1.RegisterGridResponse\x12n\n\rReserveOrders\x12-.opensqt.market_maker.v1.ReserveOrdersRequest\x1a..opensqt.market_maker.v1.ReserveOrdersResponse\x12n\n\rRecordResults\x12-.opensqt.market_maker.v1.RecordResultsRequest\x1a..opensqt.market_maker.v1.RecordResultsResponse\x12w\n\x10\x41pplyOrderUpdate\x12\x30.opensqt.market_maker.v1.ApplyOrderUpdateRequest\x1a\x31.opensqt.market_maker.v1.ApplyOrderUpdateResponse\x12\\\n\x07GetGrid\x12\'.opensqt.market_maker.v1.GetGridRequest\x1a(.opensqt.market_maker.v1.GetGridResponse\x12\x62\n\tListGrids\x12).opensqt.market_maker.v1.ListGridsRequest\x1a*.opensqt.market_maker.v1.ListGridsResponse\x12\x62\n\tListSlots\x12).opensqt.market_maker.v1.ListSlotsRequest\x1a*.opensqt.market_maker.v1.ListSlotsResponse\x12\x65\n\nListOrders\x12*.opensqt.market_maker.v1.ListOrdersRequest\x1a+.opensqt.market_maker.v1.ListOrdersResponse\x12\x65\n\nListTrades\x12*.opensqt.market_maker.v1.ListTradesRequest\x1a+.opensqt.market_maker.v1.ListTradesResponse\x12\x64\n\tWatchGrid\x12).opensqt.market_maker.v1.WatchGridRequest\x1a*.opensqt.market_maker.v1.WatchGridResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+opensqt/market_maker/v1/state_service.proto\x12\x17opensqt.market_maker.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%opensqt/market_maker/v1/actions.proto\x1a$opensqt/market_maker/v1/events.proto\x1a\'opensqt/market_maker/v1/resources.proto\x1a#opensqt/market_maker/v1/state.proto\"b\n\x13RegisterGridRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x37\n\x08identity\x18\x02 \x01(\x0b\x32%.opensqt.market_maker.v1.GridIdentity\"Y\n\x14RegisterGridResponse\x12\x30\n\x04grid\x18\x01 \x01(\x0b\x32\".opensqt.market_maker.v1.GridState\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x08\"\x8d\x01\n\x14ReserveOrdersRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x33\n\x05\x62\x61tch\x18\x02 \x01(\x0b\x32$.opensqt.market_maker.v1.ActionBatch\x12,\n\x08\x64\x65\x61\x64line\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xa0\x01\n\x15ReserveOrdersResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12\x30\n\x08to_place\x18\x02 \x03(\x0b\x32\x1e.opensqt.market_maker.v1.Order\x12\x31\n\tto_cancel\x18\x03 \x03(\x0b\x32\x1e.opensqt.market_maker.v1.Order\x12\x10\n\x08repeated\x18\x04 \x01(\x08\"\xc0\x01\n\x0fPlacementResult\x12\x12\n\nclient_oid\x18\x01 \x01(\t\x12\x34\n\x06status\x18\x02 \x01(\x0e\x32$.opensqt.market_maker.v1.OrderStatus\x12\x19\n\x11\x65xchange_order_id\x18\x03 \x01(\t\x12\x36\n\nend_reason\x18\x04 \x01(\x0e\x32\".opensqt.market_maker.v1.EndReason\x12\x10\n\x08\x65nd_text\x18\x05 \x01(\t\"u\n\x14RecordResultsRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0e\n\x06\x62ot_id\x18\x02 \x01(\t\x12\x39\n\x07results\x18\x03 \x03(\x0b\x32(.opensqt.market_maker.v1.PlacementResult\")\n\x15RecordResultsResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\"c\n\x17\x41pplyOrderUpdateRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x34\n\x06update\x18\x02 \x01(\x0b\x32$.opensqt.market_maker.v1.OrderUpdate\"m\n\x18\x41pplyOrderUpdateResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12\x0f\n\x07\x63hanged\x18\x02 \x01(\x08\x12\x13\n\x0bquarantined\x18\x03 \x01(\x08\x12\x19\n\x11quarantine_reason\x18\x04 \x01(\t\" \n\x0eGetGridRequest\x12\x0e\n\x06\x62ot_id\x18\x01 \x01(\t\"C\n\x0fGetGridResponse\x12\x30\n\x04grid\x18\x01 \x01(\x0b\x32\".opensqt.market_maker.v1.GridState\"9\n\x10ListGridsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"_\n\x11ListGridsResponse\x12\x31\n\x05grids\x18\x01 \x03(\x0b\x32\".opensqt.market_maker.v1.GridState\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"I\n\x10ListSlotsRequest\x12\x0e\n\x06\x62ot_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"u\n\x11ListSlotsResponse\x12\x35\n\x05slots\x18\x01 \x03(\x0b\x32&.opensqt.market_maker.v1.InventorySlot\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\x03\"\x87\x01\n\x11ListOrdersRequest\x12\x0e\n\x06\x62ot_id\x18\x01 \x01(\t\x12\x11\n\tlive_only\x18\x02 \x01(\x08\x12\x10\n\x08\x62\x61tch_id\x18\x03 \x01(\t\x12\x16\n\x0eunsettled_only\x18\x04 \x01(\x08\x12\x11\n\tpage_size\x18\x05 \x01(\x05\x12\x12\n\npage_token\x18\x06 \x01(\t\"]\n\x12ListOrdersResponse\x12.\n\x06orders\x18\x01 \x03(\x0b\x32\x1e.opensqt.market_maker.v1.Order\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"J\n\x11ListTradesRequest\x12\x0e\n\x06\x62ot_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"]\n\x12ListTradesResponse\x12.\n\x06trades\x18\x01 \x03(\x0b\x32\x1e.opensqt.market_maker.v1.Trade\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"9\n\x10WatchGridRequest\x12\x0e\n\x06\x62ot_id\x18\x01 \x01(\t\x12\x15\n\rfrom_revision\x18\x02 \x01(\x03\"\xaa\x01\n\x11WatchGridResponse\x12\x36\n\x08snapshot\x18\x01 \x01(\x0b\x32\".opensqt.market_maker.v1.GridStateH\x00\x12\x35\n\x06\x63hange\x18\x02 \x01(\x0b\x32#.opensqt.market_maker.v1.GridChangeH\x00\x12\x1d\n\x13\x63heckpoint_revision\x18\x03 \x01(\x03H\x00\x42\x07\n\x05\x65vent2\xae\x08\n\x0cStateService\x12k\n\x0cRegisterGrid\x12,.opensqt.market_maker.v1.RegisterGridRequest\x1a-.opensqt.market_maker.v1.RegisterGridResponse\x12n\n\rReserveOrders\x12-.opensqt.market_maker.v1.ReserveOrdersRequest\x1a..opensqt.market_maker.v1.ReserveOrdersResponse\x12n\n\rRecordResults\x12-.opensqt.market_maker.v1.RecordResultsRequest\x1a..opensqt.market_maker.v1.RecordResultsResponse\x12w\n\x10\x41pplyOrderUpdate\x12\x30.opensqt.market_maker.v1.ApplyOrderUpdateRequest\x1a\x31.opensqt.market_maker.v1.ApplyOrderUpdateResponse\x12\\\n\x07GetGrid\x12\'.opensqt.market_maker.v1.GetGridRequest\x1a(.opensqt.market_maker.v1.GetGridResponse\x12\x62\n\tListGrids\x12).opensqt.market_maker.v1.ListGridsRequest\x1a*.opensqt.market_maker.v1.ListGridsResponse\x12\x62\n\tListSlots\x12).opensqt.market_maker.v1.ListSlotsRequest\x1a*.opensqt.market_maker.v1.ListSlotsResponse\x12\x65\n\nListOrders\x12*.opensqt.market_maker.v1.ListOrdersRequest\x1a+.opensqt.market_maker.v1.ListOrdersResponse\x12\x65\n\nListTrades\x12*.opensqt.market_maker.v1.ListTradesRequest\x1a+.opensqt.market_maker.v1.ListTradesResponse\x12\x64\n\tWatchGrid\x12).opensqt.market_maker.v1.WatchGridRequest\x1a*.opensqt.market_maker.v1.WatchGridResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,39 +45,39 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RESERVEORDERSRESPONSE']._serialized_start=596
   _globals['_RESERVEORDERSRESPONSE']._serialized_end=756
   _globals['_PLACEMENTRESULT']._serialized_start=759
-  _globals['_PLACEMENTRESULT']._serialized_end=1002
-  _globals['_RECORDRESULTSREQUEST']._serialized_start=1004
-  _globals['_RECORDRESULTSREQUEST']._serialized_end=1121
-  _globals['_RECORDRESULTSRESPONSE']._serialized_start=1123
-  _globals['_RECORDRESULTSRESPONSE']._serialized_end=1164
-  _globals['_APPLYORDERUPDATEREQUEST']._serialized_start=1166
-  _globals['_APPLYORDERUPDATEREQUEST']._serialized_end=1265
-  _globals['_APPLYORDERUPDATERESPONSE']._serialized_start=1267
-  _globals['_APPLYORDERUPDATERESPONSE']._serialized_end=1349
-  _globals['_GETGRIDREQUEST']._serialized_start=1351
-  _globals['_GETGRIDREQUEST']._serialized_end=1383
-  _globals['_GETGRIDRESPONSE']._serialized_start=1385
-  _globals['_GETGRIDRESPONSE']._serialized_end=1452
-  _globals['_LISTGRIDSREQUEST']._serialized_start=1454
-  _globals['_LISTGRIDSREQUEST']._serialized_end=1511
-  _globals['_LISTGRIDSRESPONSE']._serialized_start=1513
-  _globals['_LISTGRIDSRESPONSE']._serialized_end=1608
-  _globals['_LISTSLOTSREQUEST']._serialized_start=1610
-  _globals['_LISTSLOTSREQUEST']._serialized_end=1683
-  _globals['_LISTSLOTSRESPONSE']._serialized_start=1685
-  _globals['_LISTSLOTSRESPONSE']._serialized_end=1802
-  _globals['_LISTORDERSREQUEST']._serialized_start=1805
-  _globals['_LISTORDERSREQUEST']._serialized_end=1940
-  _globals['_LISTORDERSRESPONSE']._serialized_start=1942
-  _globals['_LISTORDERSRESPONSE']._serialized_end=2035
-  _globals['_LISTTRADESREQUEST']._serialized_start=2037
-  _globals['_LISTTRADESREQUEST']._serialized_end=2111
-  _globals['_LISTTRADESRESPONSE']._serialized_start=2113
-  _globals['_LISTTRADESRESPONSE']._serialized_end=2206
-  _globals['_WATCHGRIDREQUEST']._serialized_start=2208
-  _globals['_WATCHGRIDREQUEST']._serialized_end=2265
-  _globals['_WATCHGRIDRESPONSE']._serialized_start=2268
-  _globals['_WATCHGRIDRESPONSE']._serialized_end=2438
-  _globals['_STATESERVICE']._serialized_start=2441
-  _globals['_STATESERVICE']._serialized_end=3511
+  _globals['_PLACEMENTRESULT']._serialized_end=951
+  _globals['_RECORDRESULTSREQUEST']._serialized_start=953
+  _globals['_RECORDRESULTSREQUEST']._serialized_end=1070
+  _globals['_RECORDRESULTSRESPONSE']._serialized_start=1072
+  _globals['_RECORDRESULTSRESPONSE']._serialized_end=1113
+  _globals['_APPLYORDERUPDATEREQUEST']._serialized_start=1115
+  _globals['_APPLYORDERUPDATEREQUEST']._serialized_end=1214
+  _globals['_APPLYORDERUPDATERESPONSE']._serialized_start=1216
+  _globals['_APPLYORDERUPDATERESPONSE']._serialized_end=1325
+  _globals['_GETGRIDREQUEST']._serialized_start=1327
+  _globals['_GETGRIDREQUEST']._serialized_end=1359
+  _globals['_GETGRIDRESPONSE']._serialized_start=1361
+  _globals['_GETGRIDRESPONSE']._serialized_end=1428
+  _globals['_LISTGRIDSREQUEST']._serialized_start=1430
+  _globals['_LISTGRIDSREQUEST']._serialized_end=1487
+  _globals['_LISTGRIDSRESPONSE']._serialized_start=1489
+  _globals['_LISTGRIDSRESPONSE']._serialized_end=1584
+  _globals['_LISTSLOTSREQUEST']._serialized_start=1586
+  _globals['_LISTSLOTSREQUEST']._serialized_end=1659
+  _globals['_LISTSLOTSRESPONSE']._serialized_start=1661
+  _globals['_LISTSLOTSRESPONSE']._serialized_end=1778
+  _globals['_LISTORDERSREQUEST']._serialized_start=1781
+  _globals['_LISTORDERSREQUEST']._serialized_end=1916
+  _globals['_LISTORDERSRESPONSE']._serialized_start=1918
+  _globals['_LISTORDERSRESPONSE']._serialized_end=2011
+  _globals['_LISTTRADESREQUEST']._serialized_start=2013
+  _globals['_LISTTRADESREQUEST']._serialized_end=2087
+  _globals['_LISTTRADESRESPONSE']._serialized_start=2089
+  _globals['_LISTTRADESRESPONSE']._serialized_end=2182
+  _globals['_WATCHGRIDREQUEST']._serialized_start=2184
+  _globals['_WATCHGRIDREQUEST']._serialized_end=2241
+  _globals['_WATCHGRIDRESPONSE']._serialized_start=2244
+  _globals['_WATCHGRIDRESPONSE']._serialized_end=2414
+  _globals['_STATESERVICE']._serialized_start=2417
+  _globals['_STATESERVICE']._serialized_end=3487
 # @@protoc_insertion_point(module_scope)

@@ -32,7 +32,7 @@ class RegisterGridRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     IDENTITY_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """Repeating a request with the same id returns the same answer."""
+    """Names the request in logs and traces; the call is idempotent by its content."""
     @_builtins.property
     def identity(self) -> _state_pb2.GridIdentity:
         """What the grid is. `epoch` is chosen by the service. `anchor` is used the first time only."""
@@ -89,7 +89,9 @@ class ReserveOrdersRequest(_message.Message):
     BATCH_FIELD_NUMBER: _builtins.int
     DEADLINE_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """Repeating a request with the same id returns the same answer; the batch id serves as well."""
+    """Repeating a request with the same id returns the same answer; the batch id serves as well. An
+    id that was used for another batch is refused. Empty: the batch id alone counts.
+    """
     @_builtins.property
     def batch(self) -> _actions_pb2.ActionBatch:
         """The decision; its `state_revision` is the expected revision."""
@@ -162,7 +164,6 @@ class PlacementResult(_message.Message):
     EXCHANGE_ORDER_ID_FIELD_NUMBER: _builtins.int
     END_REASON_FIELD_NUMBER: _builtins.int
     END_TEXT_FIELD_NUMBER: _builtins.int
-    EXCHANGE_TIME_FIELD_NUMBER: _builtins.int
     client_oid: _builtins.str
     """The order."""
     status: _resources_pb2.OrderStatus.ValueType
@@ -173,10 +174,6 @@ class PlacementResult(_message.Message):
     """Why, when it was not accepted."""
     end_text: _builtins.str
     """The exchange's words, cut to 200 characters."""
-    @_builtins.property
-    def exchange_time(self) -> _timestamp_pb2.Timestamp:
-        """The exchange's time of the answer. Missing: unknown."""
-
     def __init__(
         self,
         *,
@@ -185,11 +182,10 @@ class PlacementResult(_message.Message):
         exchange_order_id: _builtins.str = ...,
         end_reason: _resources_pb2.EndReason.ValueType = ...,
         end_text: _builtins.str = ...,
-        exchange_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["exchange_time", b"exchange_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_oid", b"client_oid", "end_reason", b"end_reason", "end_text", b"end_text", "exchange_order_id", b"exchange_order_id", "exchange_time", b"exchange_time", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_oid", b"client_oid", "end_reason", b"end_reason", "end_text", b"end_text", "exchange_order_id", b"exchange_order_id", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -286,22 +282,26 @@ class ApplyOrderUpdateResponse(_message.Message):
     REVISION_FIELD_NUMBER: _builtins.int
     CHANGED_FIELD_NUMBER: _builtins.int
     QUARANTINED_FIELD_NUMBER: _builtins.int
+    QUARANTINE_REASON_FIELD_NUMBER: _builtins.int
     revision: _builtins.int
     """The revision after the commit; unchanged when the update told nothing new."""
     changed: _builtins.bool
     """It told something new."""
     quarantined: _builtins.bool
-    """The order is not ours: it was noted and left alone."""
+    """The order is not ours, or the update contradicts what we ordered: it was noted and left alone."""
+    quarantine_reason: _builtins.str
+    """Why it was left alone, for a person."""
     def __init__(
         self,
         *,
         revision: _builtins.int = ...,
         changed: _builtins.bool = ...,
         quarantined: _builtins.bool = ...,
+        quarantine_reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed", b"changed", "quarantined", b"quarantined", "revision", b"revision"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed", b"changed", "quarantine_reason", b"quarantine_reason", "quarantined", b"quarantined", "revision", b"revision"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
