@@ -12,6 +12,14 @@ from typing import Any
 
 import aiohttp
 import pytest
+from grpc_health.v1.health_pb2 import HealthCheckRequest
+from grpc_health.v1.health_pb2_grpc import HealthStub
+from opentelemetry import trace
+from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
+
+from opensqt.runtime.certificates import tls_config_of
+from opensqt.runtime.config_models import PeerConfig
+from opensqt.runtime.grpc_channel import open_channel
 
 ROOT = Path(__file__).parents[3]
 PROGRAM = Path(__file__).with_name("service_under_test.py")
@@ -166,3 +174,32 @@ async def test_check_and_schema(start: Start, config: Path) -> None:
     code, output, _ = await ended(await start("--schema"))
     assert code == 0
     assert "api_key_file" in json.loads(output)["properties"]
+
+
+async def test_spans_are_written_with_their_callers_trace(
+    start: Start, certificates: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "spans.jsonl"
+    process = await start(OPENSQT_TELEMETRY__TRACE_FILE=str(file))
+    port = (await ready(tmp_path))["ports"]["grpc"]
+    caller = SpanContext(
+        trace_id=0x0AF7651916CD43DD8448EB211C80319C,
+        span_id=0xB7AD6B7169203331,
+        is_remote=False,
+        trace_flags=TraceFlags(TraceFlags.SAMPLED),
+    )
+    async with open_channel(
+        PeerConfig(target=f"127.0.0.1:{port}"),
+        identity="state",
+        tls=tls_config_of(certificates, "cli"),
+    ) as channel:
+        with trace.use_span(NonRecordingSpan(caller)):
+            await HealthStub(channel).Check(HealthCheckRequest())
+    process.terminate()
+    await ended(process)
+    (span,) = [json.loads(line) for line in file.read_text().splitlines()]
+    assert span["name"] == "/grpc.health.v1.Health/Check"
+    assert span["kind"] == "SpanKind.SERVER"
+    assert span["context"]["trace_id"] == "0x0af7651916cd43dd8448eb211c80319c"
+    assert span["parent_id"] == "0xb7ad6b7169203331"
+    assert span["resource"]["attributes"]["service.name"] == "state"

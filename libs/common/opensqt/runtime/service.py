@@ -18,6 +18,7 @@ Leaving the context drains. Exit codes: 0 stopped as asked; 1 crashed, or could 
 import argparse
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -195,6 +196,10 @@ async def _run(
         async with drain, _observed(config, context), serve(config, context):
             await context.readiness.check()
             opened = True
+            # What lives now lives for ever: collecting garbage need not look at it again, which
+            # shortens the pauses between a tick and its orders.
+            gc.collect()
+            gc.freeze()
             _announce_ready(context, ready_file)
             async with context.background_tasks() as tasks:
                 tasks.start("readiness", context.readiness.watch())
