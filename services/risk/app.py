@@ -17,8 +17,8 @@ from services.risk.keeper import GateKeeper
 
 BEAT_INTERVAL_S: Final = BEAT_INTERVAL_NS / 1e9
 
-LISTEN_FIRST_S: Final = 0.3
-"""How long a start waits for the last beat on the bus before it sends its own over it."""
+LISTEN_FIRST_S: Final = 0.05
+"""Time at a start to hear the last beat on the bus before sending our own over it."""
 
 SAVE_WAIT_S: Final = 2.0
 """How long the answer to a trip waits for the store; the trip itself does not wait."""
@@ -47,6 +47,7 @@ class RiskApp:
         self._bus = bus
         self._clock = clock
         self._keeper = GateKeeper(account=account, store=store, clock=clock)
+        self._listening = asyncio.Event()
         self._beats = metrics.counter("gate_beats", "Beats that were sent, by outcome.", ("sent",))
         self._requests = metrics.counter(
             "gate_requests", "Requests to change the gate that were accepted.", ("action",)
@@ -126,6 +127,7 @@ class RiskApp:
 
     async def _beat(self) -> None:
         await self._load()
+        await self._listening.wait()
         await asyncio.sleep(LISTEN_FIRST_S)
         while True:
             self._keeper.changed.clear()
@@ -176,6 +178,7 @@ class RiskApp:
         while True:
             try:
                 async with self._bus.subscribe(GATE, self._account) as beats:
+                    self._listening.set()
                     async for received in beats:
                         await self._hear(received.event)
             except DependencyError as error:

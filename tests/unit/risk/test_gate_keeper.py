@@ -161,7 +161,7 @@ async def test_a_request_id_is_for_one_request() -> None:
         ("", "news", "request_id", RefusalReason.FIELD_MISSING),
         ("x" * 129, "news", "request_id", RefusalReason.VALUE_NOT_ALLOWED),
         ("x", "  ", "reason", RefusalReason.FIELD_MISSING),
-        ("x", "y" * 501, "reason", RefusalReason.VALUE_NOT_ALLOWED),
+        ("x", "y" * 257, "reason", RefusalReason.VALUE_NOT_ALLOWED),
     ],
 )
 async def test_a_malformed_trip_changes_nothing(

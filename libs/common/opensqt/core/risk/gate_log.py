@@ -10,7 +10,7 @@ from typing import Final
 from opensqt.core.errors import Refusal, RefusalReason
 from opensqt.core.events import Gate
 
-REASON_LENGTH_MAX: Final = 500
+REASON_LENGTH_MAX: Final = 256
 REQUEST_ID_LENGTH_MAX: Final = 128
 HOLDER: Final = "risk"
 """Who changes the gate when nobody asked: the risk service itself."""
