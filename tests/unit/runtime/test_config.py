@@ -1,10 +1,14 @@
 """Loading configuration: overrides, secrets, and errors that say key, value and what is allowed."""
 
+import contextlib
+import json
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import Field, SecretStr
 
 from opensqt.runtime.config import ConfigError, ConfigProblem, config_schema, load_config, refuse
@@ -253,3 +257,24 @@ def test_the_schema_names_secret_files_instead_of_secrets() -> None:
     assert "dsn" not in postgres.get("required", [])
     assert postgres["properties"]["pool_size"]["description"].startswith("Connections")
     assert schema["$defs"]["Grid"]["additionalProperties"] is False
+
+
+KEYS = st.sampled_from(
+    ["tls", "grid", "exchange", "api_key", "interval", "accounts", "by_name", "x"]
+)
+DOCUMENTS = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=5)),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(KEYS, inner, max_size=4)),
+    max_leaves=12,
+)
+
+
+@given(document=DOCUMENTS, variable=st.lists(KEYS, max_size=4).map("__".join))
+def test_any_document_is_taken_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, document: object, variable: str
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.yaml"
+    path.write_text(json.dumps(document))
+    environ = {f"OPENSQT_{variable.upper()}": KEY}
+    with contextlib.suppress(ConfigError):
+        load_config(Example, path, environ=environ)

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
+from hypothesis import given
+from hypothesis import strategies as st
 
 from opensqt.runtime.config_models import TelemetryConfig
 from opensqt.runtime.logs import set_up_logging
@@ -61,6 +63,22 @@ def test_structures() -> None:
 
 def test_short_values_are_not_searched_for() -> None:
     assert Redactor(["1", ""]).text("price 1") == "price 1"
+
+
+STRUCTURES = st.recursive(
+    st.one_of(st.none(), st.integers(), st.text(), st.text().map(lambda text: text + SECRET)),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.dictionaries(st.text(max_size=8), inner, max_size=3),
+        st.tuples(inner, inner),
+    ),
+    max_leaves=20,
+)
+
+
+@given(STRUCTURES)
+def test_a_known_secret_is_found_wherever_it_hides(structure: object) -> None:
+    assert SECRET not in str(Redactor([SECRET]).value({"event": structure}))
 
 
 def sign() -> None:

@@ -1,4 +1,4 @@
-"""YAML as configuration needs it: exact numbers, no duplicate keys, no surprises.
+"""YAML as configuration needs it: exact numbers, no duplicate keys, no aliases, no surprises.
 
 PyYAML's safe loader reads YAML 1.1, where ``0.1`` is a binary float, ``NO`` is a boolean and
 ``1:30`` is ninety. Here a number with a fraction or an exponent stays the text that was written,
@@ -22,6 +22,17 @@ class _ExactLoader(yaml.SafeLoader):
     """A safe loader with resolvers of its own, in the spirit of YAML 1.2's core schema."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - PyYAML's own attribute
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        # An alias can make a structure contain itself, or grow without bound.
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.composer.ComposerError(
+                None,
+                None,
+                "an alias is not read here; write the value out",
+                self.peek_event().start_mark,  # type: ignore[no-untyped-call]
+            )
+        return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - PyYAML's signature
         seen: set[str] = set()

@@ -143,7 +143,12 @@ def run_service(
         return EXIT_OK
     redactor = Redactor(secret_values(config))
     set_up_logging(name, config.telemetry, redactor)
-    provider = set_up_tracing(name, config.telemetry)
+    try:
+        provider = set_up_tracing(name, config.telemetry)
+    except OSError as error:
+        problem = refuse("telemetry.trace_file", config.telemetry.trace_file, str(error))
+        _log.error("configuration_not_usable", problem=str(problem))
+        return EXIT_BAD_CONFIG
     try:
         return asyncio.run(_run(name, config, serve, redactor, options.ready_file))
     finally:
