@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 from opensqt.core.actions import ActionBatch
 from opensqt.core.events import (
@@ -86,6 +86,17 @@ ACTIONS: Final = Topic(name="actions", event=ActionBatch, delivery=Delivery.AT_M
 """By account; a batch that is lost is decided again, one that comes twice does nothing twice."""
 GRID_CHANGES: Final = Topic(name="grid", event=GridChange, delivery=Delivery.DURABLE)
 """By bot; the state service's outbox."""
+TOPICS: Final[tuple[Topic[Any], ...]] = (
+    PRICES,
+    ORDER_UPDATES,
+    FUNDING,
+    POSITIONS,
+    CANDLES,
+    STREAM_STATUS,
+    GATE,
+    ACTIONS,
+    GRID_CHANGES,
+)
 
 
 class Received(Protocol[E_co]):

@@ -1,0 +1,1 @@
+"""Contract suites: classes of tests that every implementation of a port inherits."""
