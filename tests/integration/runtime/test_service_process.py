@@ -79,7 +79,7 @@ async def ended(process: Process) -> tuple[int | None, str, list[dict[str, Any]]
 
 async def ready(tmp_path: Path) -> dict[str, Any]:
     async with asyncio.timeout(20):
-        while not (tmp_path / "ready").exists():  # noqa: ASYNC110 - another process writes it
+        while not (tmp_path / "ready").exists():
             await asyncio.sleep(0.02)
     content: dict[str, Any] = json.loads((tmp_path / "ready").read_text())
     return content

@@ -44,7 +44,8 @@ def test_a_scalar_is_what_was_written(text: str, value: object) -> None:
     [
         ("a: 1\na: 2", "line 2, column 1: the key 'a' is given twice"),
         ("a: [1", "line 1, column 6"),
-        ("!!python/object/apply:os.system [id]", "could not determine a constructor"),
+        ("!!python/object/apply:os.system [id]", "column 1: the tag 'tag:yaml.org,2002:python/obj"),
+        ("a: !!int x", "line 1, column 4: the tag 'tag:yaml.org,2002:int' is not read here"),
         ("? [a]\n: 1", "a key must be plain text"),
         ("a: &b [*b]", "line 1, column 8: an alias is not read here"),
         ("a: 1\n---\nb: 2", "but found another document"),

@@ -24,13 +24,17 @@ class _ExactLoader(yaml.SafeLoader):
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - PyYAML's own attribute
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        # An alias can make a structure contain itself, or grow without bound.
-        if self.check_event(yaml.AliasEvent):
+        # An alias can make a structure contain itself, or grow without bound; a tag can ask for
+        # any type, and for values that do not fit it.
+        event = self.peek_event()  # type: ignore[no-untyped-call]
+        what = ""
+        if isinstance(event, yaml.AliasEvent):
+            what = "an alias"
+        elif getattr(event, "tag", None) not in (None, "!"):
+            what = f"the tag {event.tag!r}"
+        if what:
             raise yaml.composer.ComposerError(
-                None,
-                None,
-                "an alias is not read here; write the value out",
-                self.peek_event().start_mark,  # type: ignore[no-untyped-call]
+                None, None, f"{what} is not read here; write the value out", event.start_mark
             )
         return super().compose_node(parent, index)
 
