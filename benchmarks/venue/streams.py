@@ -1,0 +1,90 @@
+"""The WebSocket half: subscriptions, and the flood that finds out how much a client can take."""
+
+import asyncio
+import itertools
+import time
+from collections.abc import Awaitable, Callable
+
+import orjson
+from aiohttp import WSMsgType, web
+
+from benchmarks.venue.market import (
+    BASE,
+    INTERVAL,
+    PRICES,
+    SYMBOL,
+    USER,
+    Market,
+    now_ms,
+    price_frame,
+    send,
+)
+
+FLOOD_FRAMES = 500
+"""Frames of one write."""
+BACKLOG_BYTES = 1 << 20
+"""What may wait in our own buffer before a client that is slower is waited for."""
+
+
+def handler_for(market: Market) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    """The handler of all WebSocket connections to one market."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        socket = web.WebSocketResponse(compress=False)
+        await socket.prepare(request)
+        # The account's stream is named by the listenKey, in the path or as a parameter.
+        if "listenKey" in request.query or request.path.endswith("/bench"):
+            market.listeners(USER).add(socket)
+        try:
+            async for message in socket:
+                if message.type is not WSMsgType.TEXT:
+                    break
+                command = orjson.loads(message.data)
+                for stream in command.get("params") or ():
+                    listeners = market.listeners(USER if stream == "bench" else stream)
+                    if command["method"] == "SUBSCRIBE":
+                        listeners.add(socket)
+                    elif command["method"] == "UNSUBSCRIBE":
+                        listeners.discard(socket)
+                await socket.send_json({"result": None, "id": command.get("id")})
+        finally:
+            market.leave(socket)
+        return socket
+
+    return handle
+
+
+async def beat(market: Market) -> None:
+    """Mark price and funding, once a second, for ever."""
+    while True:
+        price, now = str(market.bid), now_ms()
+        event = {"e": "markPriceUpdate", "E": now, "s": SYMBOL, "p": price, "ap": price}
+        event |= {"i": price, "P": price, "r": "0.0001"}
+        event |= {"T": (now // 28_800_000 + 1) * 28_800_000}
+        for suffix in ("@markPrice", "@markPrice@1s"):
+            for socket in tuple(market.listeners(SYMBOL.lower() + suffix)):
+                await send(socket, orjson.dumps(event).decode())
+        await asyncio.sleep(1)
+
+
+async def flood(market: Market, seconds: float) -> dict[str, float]:
+    """Send prices to the first listener as fast as it takes them.
+
+    The frames are framed here and written in bulk, so that the venue is never the slower side.
+    """
+    (socket, *_) = market.listeners(PRICES)
+    transport = socket.get_extra_info("transport")
+    numbers = itertools.count(1)
+    sent, started = 0, time.perf_counter()
+    while (elapsed := time.perf_counter() - started) < seconds:
+        frames = bytearray()
+        for number in itertools.islice(numbers, FLOOD_FRAMES):
+            bid = BASE + market.level * INTERVAL + number % 50 * INTERVAL / 100
+            text = price_frame(bid, number, now_ms()).encode()
+            frames += b"\x81\x7e" + len(text).to_bytes(2, "big") + text
+        transport.write(bytes(frames))
+        sent += FLOOD_FRAMES
+        while transport.get_write_buffer_size() > BACKLOG_BYTES:
+            await asyncio.sleep(0.001)
+        await asyncio.sleep(0)
+    return {"frames": sent, "seconds": elapsed}
