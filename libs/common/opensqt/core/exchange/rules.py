@@ -68,7 +68,7 @@ def check_request(
         check_price(request, request.price, rules, mark=mark)
     price = request.price or mark
     if price and not request.reduce_only and price * request.quantity < instrument.min_notional:
-        raise RuleBroken(Refused.NOTIONAL, f"at least {plain(instrument.min_notional)}")
+        raise RuleBroken(Refused.NOTIONAL, plain(instrument.min_notional))
     gtd = request.time_in_force is TimeInForce.GTD
     if gtd and (request.good_till_ns is None or request.good_till_ns <= now_ns):
         raise RuleBroken(Refused.GOOD_TILL, "a time in the future")

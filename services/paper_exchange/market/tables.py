@@ -1,0 +1,172 @@
+"""Markets from tables: aggregated trades, and candles that are turned into trades.
+
+A candle does not tell the way of the price within it. The way assumed is the one with the fewest
+turns that meets all four prices: open, the nearer of high and low, the other one, close; a rising
+candle with both equally near goes to its low first. It is walked in straight lines,
+`STEPS_PER_CANDLE` trades evenly spaced, each with an equal share of the volume; a rising step's
+trades hit the ask, a falling one's the bid. Within that assumption nothing looks ahead: a trade is
+only known when its time comes.
+"""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Final
+
+from opensqt.core.exchange.market import MarketTrade
+from opensqt.core.instrument import Instrument
+from opensqt.core.numbers import NotExactError, divide, parse_decimal
+from services.paper_exchange.market.lines import read_lines
+from services.paper_exchange.market.ticks import DamagedData, Tick, positive
+
+STEPS_PER_CANDLE: Final = 12
+_MS: Final = 1_000_000
+_S: Final = 1_000_000_000
+_MICROSECONDS_FROM: Final = 10**14  # a time of 1973 in microseconds, of the year 5138 in ms
+
+
+class TradesTable:
+    """Aggregated trades: id, price, quantity, first id, last id, time, buyer is maker, ...
+
+    Times are milliseconds or microseconds, as Binance changed them in 2025.
+    """
+
+    def __init__(self, path: Path, instrument: Instrument) -> None:
+        self._path = path
+        self._instrument = instrument
+
+    @property
+    def description(self) -> str:
+        """What is played, for people."""
+        return f"trades {self._path.name}"
+
+    def ticks(self) -> Iterator[Tick]:
+        """The trades.
+
+        Raises:
+            DamagedData: With the line and the reason.
+        """
+        first_ns = last_ns = None
+        number = 0
+        for number, line in read_lines(self._path):
+            cells = line.decode("utf-8", "replace").split(",")
+            if number == 1 and not cells[0].strip().isdigit():
+                continue  # a heading
+            try:
+                trade = _trade_of(cells)
+                if last_ns is not None and trade.time_ns < last_ns:
+                    raise ValueError(f"time goes back to {cells[5]}")  # noqa: TRY301
+            except (ValueError, IndexError, NotExactError) as error:
+                raise DamagedData(self._path, number, str(error)) from None
+            last_ns = trade.time_ns
+            first_ns = trade.time_ns if first_ns is None else first_ns
+            yield Tick(
+                offset_ns=trade.time_ns - first_ns,
+                symbol=self._instrument.symbol,
+                happening=trade,
+            )
+        if first_ns is None:
+            raise DamagedData(self._path, number + 1, "there are no trades")
+
+
+class CandlesTable:
+    """Candles: ts_ms (opening), open, high, low, close, volume in base."""
+
+    def __init__(self, path: Path, instrument: Instrument, *, interval_s: int) -> None:
+        self._path = path
+        self._instrument = instrument
+        self._interval_ns = interval_s * _S
+
+    @property
+    def description(self) -> str:
+        """What is played, for people."""
+        return f"candles {self._path.name}"
+
+    def ticks(self) -> Iterator[Tick]:
+        """The trades of the assumed way through the candles.
+
+        Raises:
+            DamagedData: With the line and the reason.
+        """
+        first_ns = last_ns = None
+        number = trade_id = 0
+        for number, line in read_lines(self._path):
+            cells = line.decode("utf-8", "replace").split(",")
+            if number == 1 and not cells[0].strip().isdigit():
+                continue  # a heading
+            try:
+                opened_ns, prices, volume = _candle_of(cells)
+                if last_ns is not None and opened_ns <= last_ns:
+                    raise ValueError(f"time goes back to {cells[0]}")  # noqa: TRY301
+            except (ValueError, IndexError, NotExactError) as error:
+                raise DamagedData(self._path, number, str(error)) from None
+            last_ns = opened_ns
+            first_ns = opened_ns if first_ns is None else first_ns
+            for trade in self._walk(opened_ns, prices, volume, trade_id):
+                yield Tick(
+                    offset_ns=trade.time_ns - first_ns,
+                    symbol=self._instrument.symbol,
+                    happening=trade,
+                )
+            trade_id += STEPS_PER_CANDLE
+        if first_ns is None:
+            raise DamagedData(self._path, number + 1, "there are no candles")
+
+    def _walk(
+        self, opened_ns: int, prices: tuple[Decimal, ...], volume: Decimal, trade_id: int
+    ) -> Iterator[MarketTrade]:
+        start, high, low, close = prices
+        low_first = start - low <= high - start if close >= start else start - low < high - start
+        turns = (start, low, high, close) if low_first else (start, high, low, close)
+        share = max(
+            self._instrument.quantity_at_most(divide(volume, Decimal(STEPS_PER_CANDLE))),
+            self._instrument.step_size,
+        )
+        if not volume:
+            return
+        before = start
+        for step in range(STEPS_PER_CANDLE):
+            leg, done = divmod(step * 3, STEPS_PER_CANDLE - 1)
+            if leg == 3:
+                price = close
+            else:
+                part = divide(Decimal(done), Decimal(STEPS_PER_CANDLE - 1))
+                price = turns[leg] + (turns[leg + 1] - turns[leg]) * part
+            price = self._instrument.round_price(price)
+            yield MarketTrade(
+                price=price,
+                quantity=share,
+                buyer_is_maker=price < before,
+                time_ns=opened_ns + self._interval_ns * step // STEPS_PER_CANDLE,
+                trade_id=trade_id + step,
+            )
+            before = price
+
+
+def _trade_of(cells: list[str]) -> MarketTrade:
+    when = int(cells[5])
+    maker = cells[6].strip().lower()
+    if maker not in ("true", "false"):
+        raise ValueError(f"buyer is maker is {maker!r}; allowed are true and false")
+    return MarketTrade(
+        price=positive(parse_decimal(cells[1], name="price"), "price"),
+        quantity=positive(parse_decimal(cells[2], name="quantity"), "quantity"),
+        buyer_is_maker=maker == "true",
+        time_ns=when * (1_000 if when >= _MICROSECONDS_FROM else _MS),
+        trade_id=int(cells[0]),
+    )
+
+
+def _candle_of(cells: list[str]) -> tuple[int, tuple[Decimal, ...], Decimal]:
+    names = ("open", "high", "low", "close")
+    prices = tuple(
+        positive(parse_decimal(cell.strip(), name=name), name)
+        for name, cell in zip(names, cells[1:5], strict=True)
+    )
+    start, high, low, close = prices
+    if not low <= min(start, close) <= max(start, close) <= high:
+        raise ValueError(f"low {low} and high {high} do not hold open {start} and close {close}")
+    volume = parse_decimal(cells[5].strip(), name="volume")
+    if volume < 0:
+        raise ValueError(f"volume is {volume}; it must not be negative")
+    return int(cells[0]) * _MS, prices, volume

@@ -1,0 +1,1 @@
+"""Binance's REST protocol: authentication, rate limits, endpoints."""

@@ -1,0 +1,1 @@
+"""WebSocket streams: connections and subscriptions, market streams, the user data stream."""

@@ -1,0 +1,229 @@
+"""The market streams: trades, best prices, depth, candles, tickers and mark prices.
+
+Nothing is encoded that nobody is subscribed to.
+"""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, Final
+
+from opensqt.core.exchange.market import Quote
+from opensqt.core.numbers import ZERO, divide, plain
+from services.paper_exchange.streams.hub import Hub
+from services.paper_exchange.streams.user import Publish
+from services.paper_exchange.tape import Candle, Candles, Tape, TapedTrade
+
+_DEPTH_CADENCES: Final = {"@0ms": 0, "": 250, "@100ms": 100, "@250ms": 250, "@500ms": 500}
+_DEPTH_LEVELS: Final = (5, 10, 20)
+TICK_MS: Final = 50
+"""How often `MarketStreams.beat` is called, so the finest cadence of the slower streams."""
+
+Json = dict[str, Any]
+_Sides = tuple[dict[Decimal, Decimal], dict[Decimal, Decimal]]
+
+
+class MarketStreams:
+    """Turns what the market does into the events of its streams.
+
+    Args:
+        hub: Tells what somebody is subscribed to.
+        publish: Sends an event.
+        tapes: The markets' records by symbol.
+    """
+
+    def __init__(self, hub: Hub, publish: Publish, tapes: Mapping[str, Tape]) -> None:
+        self._hub = hub
+        self._publish = publish
+        self._tapes = tapes
+        self._depth: dict[str, tuple[int, _Sides]] = {}
+        self._sent_ms: dict[str, int] = {}
+
+    def trade(self, symbol: str, trade: TapedTrade, *, now_ms: int) -> None:
+        """A trade happened: trade, aggregated trade, candles."""
+        name = symbol.lower()
+        common = {"E": now_ms, "T": trade.time_ms, "s": symbol}
+        price, quantity = plain(trade.price), plain(trade.quantity)
+        if self._hub.subscribed(stream := f"{name}@trade"):
+            event = {"e": "trade", **common, "t": trade.trade_id, "p": price, "q": quantity}
+            self._publish(stream, {**event, "X": "MARKET", "m": trade.buyer_is_maker})
+        if self._hub.subscribed(stream := f"{name}@aggTrade"):
+            ids = {"a": trade.trade_id, "f": trade.trade_id, "l": trade.trade_id}
+            event = {"e": "aggTrade", **common, **ids, "p": price, "q": quantity}
+            self._publish(stream, {**event, "nq": quantity, "m": trade.buyer_is_maker})
+        for candles in tuple(self._tapes[symbol].candles.values()):
+            stream = f"{name}@kline_{candles.interval}"
+            for closed in candles.add(trade):
+                self._candle(stream, symbol, candles, closed, now_ms=now_ms, closed=True)
+            if self._hub.subscribed(stream) and self._due(stream, now_ms, 250):
+                current = candles.all[-1]
+                self._candle(stream, symbol, candles, current, now_ms=now_ms, closed=False)
+
+    def quote(self, symbol: str, quote: Quote, *, now_ms: int) -> None:
+        """The best prices moved: best prices, and depth for those who want it at once."""
+        name = symbol.lower()
+        for stream in (f"{name}@bookTicker", "!bookTicker"):
+            if self._hub.subscribed(stream):
+                event = {"e": "bookTicker", "u": self._tapes[symbol].update_id, "s": symbol}
+                bid = {"b": plain(quote.bid), "B": plain(quote.bid_quantity)}
+                ask = {"a": plain(quote.ask), "A": plain(quote.ask_quantity)}
+                self._publish(stream, {**event, **bid, **ask, "T": now_ms, "E": now_ms})
+        self._depth_streams(symbol, now_ms=now_ms, at_once=True)
+
+    def mark_price(
+        self, symbol: str, price: Decimal, *, rate: Decimal, next_ms: int, now_ms: int
+    ) -> None:
+        """The mark price's regular beat."""
+        event = {
+            "e": "markPriceUpdate",
+            "E": now_ms,
+            "s": symbol,
+            "p": plain(price),
+            "ap": plain(price),
+            "i": plain(price),
+            "P": plain(price),
+            "r": plain(rate),
+            "T": next_ms,
+        }
+        for suffix in ("@markPrice", "@markPrice@1s"):
+            self._publish(symbol.lower() + suffix, event)
+        for stream in ("!markPrice@arr", "!markPrice@arr@1s"):
+            self._publish(stream, [event])
+
+    def tickers(self, symbol: str, *, now_ms: int) -> None:
+        """The tickers' regular beat."""
+        tape, name = self._tapes[symbol], symbol.lower()
+        if tape.day is None or tape.last is None:
+            return
+        mini = mini_ticker(symbol, tape.day, now_ms=now_ms)
+        self._publish(f"{name}@miniTicker", mini)
+        self._publish("!miniTicker@arr", [mini])
+        full = full_ticker(symbol, tape.day, tape.last, tape.started_ms, now_ms=now_ms)
+        self._publish(f"{name}@ticker", full)
+        self._publish("!ticker@arr", [full])
+
+    def beat(self, symbol: str, *, now_ms: int) -> None:
+        """Every `TICK_MS`: depth at its cadences, and candles that end without a trade."""
+        self._depth_streams(symbol, now_ms=now_ms, at_once=False)
+        for candles in tuple(self._tapes[symbol].candles.values()):
+            stream = f"{symbol.lower()}@kline_{candles.interval}"
+            for closed in candles.roll(now_ms):
+                self._candle(stream, symbol, candles, closed, now_ms=now_ms, closed=True)
+
+    def _depth_streams(self, symbol: str, *, now_ms: int, at_once: bool) -> None:
+        tape, name = self._tapes[symbol], symbol.lower()
+        for suffix, cadence_ms in _DEPTH_CADENCES.items():
+            if (cadence_ms == 0) is not at_once:
+                continue
+            stream = f"{name}@depth{suffix}"
+            if not self._hub.subscribed(stream):
+                self._depth.pop(stream, None)
+            elif at_once or self._due(stream, now_ms, cadence_ms):
+                self._depth_difference(stream, symbol, tape, now_ms=now_ms)
+            for levels in _DEPTH_LEVELS:
+                stream = f"{name}@depth{levels}{suffix}"
+                subscribed = self._hub.subscribed(stream)
+                if subscribed and (at_once or self._due(stream, now_ms, cadence_ms)):
+                    bids, asks = tape.book()
+                    book = (dict([*bids.items()][:levels]), dict([*asks.items()][:levels]))
+                    before, _ = self._depth.get(stream, (tape.update_id - 1, book))
+                    self._depth[stream] = (tape.update_id, book)
+                    self._publish(
+                        stream, _depth_event(symbol, tape.update_id, before, book, now_ms=now_ms)
+                    )
+
+    def _depth_difference(self, stream: str, symbol: str, tape: Tape, *, now_ms: int) -> None:
+        book = tape.book()
+        if stream not in self._depth:  # the first event after a subscription tells the whole book
+            self._depth[stream] = (tape.update_id - 1, ({}, {}))
+        before_id, before = self._depth[stream]
+        if before_id == tape.update_id:
+            return
+        self._depth[stream] = (tape.update_id, book)
+        changed: list[dict[Decimal, Decimal]] = []
+        for was, now in zip(before, book, strict=True):
+            gone = dict.fromkeys(was.keys() - now.keys(), ZERO)
+            changed.append({p: q for p, q in now.items() if was.get(p) != q} | gone)
+        event = _depth_event(
+            symbol, tape.update_id, before_id, (changed[0], changed[1]), now_ms=now_ms
+        )
+        self._publish(stream, event)
+
+    def _due(self, stream: str, now_ms: int, cadence_ms: int) -> bool:
+        if now_ms - self._sent_ms.get(stream, 0) < cadence_ms:
+            return False
+        self._sent_ms[stream] = now_ms
+        return True
+
+    def _candle(
+        self,
+        stream: str,
+        symbol: str,
+        candles: Candles,
+        candle: Candle,
+        *,
+        now_ms: int,
+        closed: bool,
+    ) -> None:
+        body = {
+            "t": candle.open_ms,
+            "T": candle.open_ms + candles.length_ms - 1,
+            "s": symbol,
+            "i": candles.interval,
+            "f": candle.first_id,
+            "L": candle.last_id,
+            "o": plain(candle.open),
+            "c": plain(candle.close),
+            "h": plain(candle.high),
+            "l": plain(candle.low),
+            "v": plain(candle.volume),
+            "n": candle.trades,
+            "x": closed,
+            "q": plain(candle.quote_volume),
+            "V": plain(candle.taker_buy_volume),
+            "Q": plain(candle.taker_buy_quote_volume),
+            "B": "0",
+        }
+        self._publish(stream, {"e": "kline", "E": now_ms, "s": symbol, "k": body})
+
+
+def mini_ticker(symbol: str, day: Candle, *, now_ms: int) -> Json:
+    """The short statistics."""
+    return {
+        "e": "24hrMiniTicker",
+        "E": now_ms,
+        "s": symbol,
+        "c": plain(day.close),
+        "o": plain(day.open),
+        "h": plain(day.high),
+        "l": plain(day.low),
+        "v": plain(day.volume),
+        "q": plain(day.quote_volume),
+    }
+
+
+def full_ticker(
+    symbol: str, day: Candle, last: TapedTrade, started_ms: int, *, now_ms: int
+) -> Json:
+    """The long statistics."""
+    change = day.close - day.open
+    return {
+        **mini_ticker(symbol, day, now_ms=now_ms),
+        "e": "24hrTicker",
+        "p": plain(change),
+        "P": plain(round(divide(change * 100, day.open), 3)),
+        "w": plain(round(divide(day.quote_volume, day.volume), 8)),
+        "Q": plain(last.quantity),
+        "O": started_ms,
+        "C": now_ms,
+        "F": day.first_id,
+        "L": day.last_id,
+        "n": day.trades,
+    }
+
+
+def _depth_event(
+    symbol: str, update_id: int, before_id: int, levels: _Sides, *, now_ms: int
+) -> Json:
+    bids, asks = ([[plain(p), plain(q)] for p, q in side.items()] for side in levels)
+    ids = {"U": before_id + 1, "u": update_id, "pu": before_id}
+    return {"e": "depthUpdate", "E": now_ms, "T": now_ms, "s": symbol, **ids, "b": bids, "a": asks}
