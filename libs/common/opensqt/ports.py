@@ -296,6 +296,10 @@ class MarketData(Protocol):
         """Every instrument that trades now, by symbol."""
         ...
 
+    async def price(self, symbol: str) -> PriceChange:
+        """The latest price; `DependencyError` as long as none has come."""
+        ...
+
     async def candles(self, symbol: str, limit: int) -> tuple[Candle, ...]:
         """The latest closed candles of one minute, oldest first; fewer while it has no more."""
         ...
@@ -389,6 +393,8 @@ class Wanted:
     """Orders that may have ended."""
     batch_id: str = ""
     """A batch that may have been committed, with its orders."""
+    request_id: str = ""
+    """A request that may have brought another batch."""
 
 
 NOTHING_MORE: Final = Wanted()
@@ -422,6 +428,10 @@ class StateStore(Protocol):
         """The bot that owns an order; None for an order that is not ours."""
         ...
 
+    async def client_oid_of(self, account: str, symbol: str, exchange_order_id: str) -> str | None:
+        """The client order id of the order that the exchange calls so; None if it is not ours."""
+        ...
+
     async def load(self, bot_id: str) -> GridBook:
         """A book as of now.
 
@@ -444,7 +454,10 @@ class StateStore(Protocol):
         limit: int,
         before: str,
     ) -> tuple[Order, ...]:
-        """Orders, newest first, those older than the order `before` when it is given."""
+        """Orders, newest first, those older than the order `before` when it is given.
+
+        Orders of a batch are those that it places and those that it cancels.
+        """
         ...
 
     async def executions(
@@ -470,7 +483,15 @@ class StateStore(Protocol):
         ...
 
     async def mark_published(self, changes: tuple[GridChange, ...]) -> None:
-        """Outbox: these were published."""
+        """Outbox: these, and every earlier one of their bots, were published."""
+        ...
+
+    async def compact(self, keep: int) -> int:
+        """Drop published changes, and batches, older than each bot's last `keep` revisions.
+
+        Returns:
+            How many changes were dropped.
+        """
         ...
 
     async def quarantine(self, update: OrderUpdate, reason: str, *, now_ns: int) -> None:

@@ -4,7 +4,7 @@ Values only. How they change is in `slots`.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
 from types import MappingProxyType
@@ -132,6 +132,11 @@ class GridBook:
     def position(self) -> Decimal:
         """What the slots hold together, in base; negative is short."""
         return sum((slot.position_qty for slot in self.slots.values()), ZERO)
+
+    def trimmed(self) -> "GridBook":
+        """The book without what it only has because somebody asked: ended orders and batches."""
+        live = {oid: order for oid, order in self.orders.items() if not order.status.terminal}
+        return replace(self, orders=live, batches={})
 
     def live_orders(self) -> tuple[Order, ...]:
         """Every order that has not ended, by client order id."""

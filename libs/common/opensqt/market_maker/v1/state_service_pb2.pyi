@@ -486,7 +486,7 @@ class ListOrdersRequest(_message.Message):
     live_only: _builtins.bool
     """Only orders that have not ended."""
     batch_id: _builtins.str
-    """Only orders of this batch; empty for all."""
+    """Only orders that this batch places or cancels; empty for all."""
     unsettled_only: _builtins.bool
     """Only orders that are not settled: PENDING, UNKNOWN, or with a cancel that is not proven."""
     page_size: _builtins.int
