@@ -1,0 +1,124 @@
+"""The exchange's rate limits, as a budget that is spent before anything is committed.
+
+Orders that open a position may use a part of each limit only; the rest is kept for cancels and
+closing orders, which must go out when it matters. Nothing here waits for an order: what the budget
+does not afford now is left to the strategy's next decision, on a newer price.
+"""
+
+import asyncio
+from typing import Final
+
+import structlog
+from aiolimiter import AsyncLimiter
+
+from opensqt.ports import Clock
+from opensqt.runtime.metrics import Metrics
+from services.execution.config import RateLimitConfig
+
+BURST_SHARE: Final = 0.2
+"""Part of a window's limit that may be spent at once; the rest comes back over the window, so that
+no window of that length, wherever it begins, sees more than the limit."""
+
+PAUSE_FIRST_S: Final = 1.0
+PAUSE_LAST_S: Final = 120.0
+"""A pause doubles as long as the exchange goes on refusing."""
+
+_log = structlog.get_logger(__name__)
+
+
+def _bucket(limit: float, window_s: float) -> AsyncLimiter:
+    """A leaky bucket that lets through at most `limit` in any `window_s`.
+
+    A bucket of size b that refills at rate r lets b + r * window through.
+    """
+    burst = max(1.0, limit * BURST_SHARE)
+    rate = max((limit - burst) / window_s, 1 / window_s)
+    return AsyncLimiter(burst, burst / rate)
+
+
+class RateBudget:
+    """What one account may send now.
+
+    Args:
+        limits: The exchange's limits.
+        clock: Tells the time.
+        metrics: Where refusals and pauses are counted.
+    """
+
+    def __init__(self, limits: RateLimitConfig, clock: Clock, metrics: Metrics) -> None:
+        self._clock = clock
+        share = float(1 - limits.reserve_share)
+        windows = ((limits.orders_per_10s, 10.0), (limits.orders_per_minute, 60.0))
+        self._orders = [_bucket(limit, window_s) for limit, window_s in windows]
+        self._openings = [_bucket(limit * share, window_s) for limit, window_s in windows]
+        self._weight = _bucket(limits.weight_per_minute, 60.0)
+        self._opening_weight = _bucket(limits.weight_per_minute * share, 60.0)
+        self._openings_paused_until_ns = 0
+        self._all_paused_until_ns = 0
+        self._pause_s = PAUSE_FIRST_S
+        self._short = metrics.counter(
+            "rate_budget_short", "Actions that the rate budget did not afford.", ("kind",)
+        )
+        metrics.gauge(
+            "rate_pause_seconds", "How long openings still pause because of the exchange."
+        ).set_function(lambda: self.openings_pause_s)
+
+    @property
+    def openings_pause_s(self) -> float:
+        """How long openings still pause."""
+        until_ns = max(self._openings_paused_until_ns, self._all_paused_until_ns)
+        return self._until_s(until_ns)
+
+    async def take_opening(self) -> bool:
+        """Pay for an order that opens a position; False when it is not affordable now."""
+        if self.openings_pause_s:
+            self._short.labels("opening").inc()
+            return False
+        buckets = (*self._openings, *self._orders, self._opening_weight, self._weight)
+        return await self._take("opening", buckets)
+
+    async def take_closing(self) -> bool:
+        """Pay for an order that closes a position; False when it is not affordable now."""
+        return await self._take("closing", (*self._orders, self._weight))
+
+    async def take_cancel(self) -> bool:
+        """Pay for a cancel; False when it is not affordable now."""
+        return await self._take("cancel", (self._weight,))
+
+    async def question(self) -> None:
+        """Pay for a look-up, or for a cancel that can wait; waits until it is affordable."""
+        await asyncio.sleep(self._until_s(self._all_paused_until_ns))
+        await self._opening_weight.acquire()
+        await self._weight.acquire()
+
+    def limited(self, *, retry_after_s: float | None = None, banned: bool = False) -> None:
+        """The exchange said that there were too many requests.
+
+        Args:
+            retry_after_s: How long it said to wait; None when it did not say.
+            banned: It takes no request at all until then, cancels included.
+        """
+        pause_s = max(self._pause_s, retry_after_s or 0.0)
+        self._pause_s = min(self._pause_s * 2, PAUSE_LAST_S)
+        until_ns = self._clock.now_ns() + int(pause_s * 1e9)
+        self._openings_paused_until_ns = max(self._openings_paused_until_ns, until_ns)
+        if banned:
+            self._all_paused_until_ns = max(self._all_paused_until_ns, until_ns)
+        _log.warning("rate_limited", pause_s=pause_s, banned=banned)
+
+    def served(self) -> None:
+        """The exchange took a request: the next pause is a short one again."""
+        if not self.openings_pause_s:
+            self._pause_s = PAUSE_FIRST_S
+
+    async def _take(self, kind: str, buckets: tuple[AsyncLimiter, ...]) -> bool:
+        banned = self._until_s(self._all_paused_until_ns) > 0
+        if banned or not all(bucket.has_capacity() for bucket in buckets):
+            self._short.labels(kind).inc()
+            return False
+        for bucket in buckets:
+            await bucket.acquire()  # has capacity, so that it does not wait
+        return True
+
+    def _until_s(self, time_ns: int) -> float:
+        return max(0, time_ns - self._clock.now_ns()) / 1e9
