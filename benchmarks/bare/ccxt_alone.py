@@ -8,13 +8,14 @@ import json
 import socket
 import ssl
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import ccxt.pro
 from aiohttp.abc import AbstractResolver, ResolveResult
+
+from benchmarks.bare.take import LAST, note_last
 
 SYMBOL = "BTC/USDT:USDT"
 INTERVAL = 10
@@ -81,17 +82,17 @@ async def trade(config: dict[str, Any], ready: Path) -> None:
 
 
 async def watch(config: dict[str, Any], ready: Path) -> None:
-    """Take prices as fast as they come; write down how many."""
+    """Take prices as fast as they come; write down when each last one of a flood was seen."""
     venue = exchange(config)
     await venue.load_markets()
     ready.touch()
-    await venue.watch_bids_asks([SYMBOL])
-    count, started = 0, time.perf_counter()
+    seen = 0
     while True:
-        await venue.watch_bids_asks([SYMBOL])
-        count += 1
-        if count % 1000 == 0:
-            Path(config["count"]).write_text(json.dumps([count, time.perf_counter() - started]))
+        quotes = await venue.watch_bids_asks([SYMBOL])
+        seen += 1
+        bid = quotes[SYMBOL]["bid"]
+        if bid >= LAST:
+            note_last(config, int(bid), seen)
 
 
 ROLES = {"trade": trade, "watch": watch}

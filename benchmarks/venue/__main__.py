@@ -46,7 +46,8 @@ class Control:
         """Send prices to one stack as fast as it takes them."""
         asked = await request.json()
         market = self._markets[asked["stack"]]
-        return web.json_response(await streams.flood(market, asked["seconds"]))
+        started = await streams.flood(market, asked["frames"], asked["last_bid"])
+        return web.json_response({"started": started})
 
     async def nudge(self, request: web.Request) -> web.Response:
         """Send one trade and one price that call for nothing new."""

@@ -33,6 +33,7 @@ class Market:
     level: int = 0
     """The highest level at or below the bid; a grid wants an order there."""
     sockets: dict[str, set[web.WebSocketResponse]] = field(default_factory=dict)
+    requests: dict[web.WebSocketResponse, web.Request] = field(default_factory=dict)
     open: dict[str, Json] = field(default_factory=dict)
     """Open orders by client order id."""
     ended: dict[str, Json] = field(default_factory=dict)
@@ -56,6 +57,7 @@ class Market:
 
     def leave(self, socket: web.WebSocketResponse) -> None:
         """Forget a socket."""
+        self.requests.pop(socket, None)
         for listeners in self.sockets.values():
             listeners.discard(socket)
 

@@ -1,9 +1,9 @@
 """The WebSocket half: subscriptions, and the flood that finds out how much a client can take."""
 
 import asyncio
-import itertools
 import time
 from collections.abc import Awaitable, Callable
+from decimal import Decimal
 
 import orjson
 from aiohttp import WSMsgType, web
@@ -32,6 +32,7 @@ def handler_for(market: Market) -> Callable[[web.Request], Awaitable[web.StreamR
     async def handle(request: web.Request) -> web.StreamResponse:
         socket = web.WebSocketResponse(compress=False)
         await socket.prepare(request)
+        market.requests[socket] = request
         # The account's stream is named by the listenKey, in the path or as a parameter.
         if "listenKey" in request.query or request.path.endswith("/bench"):
             market.listeners(USER).add(socket)
@@ -67,24 +68,32 @@ async def beat(market: Market) -> None:
         await asyncio.sleep(1)
 
 
-async def flood(market: Market, seconds: float) -> dict[str, float]:
-    """Send prices to the first listener as fast as it takes them.
+async def flood(market: Market, frames: int, last_bid: str) -> float:
+    """Send so many prices to the first listener as fast as it takes them, then a last one.
 
     The frames are framed here and written in bulk, so that the venue is never the slower side.
+
+    Returns:
+        When it began, by `perf_counter`, which all processes of a machine share on Linux.
     """
     (socket, *_) = market.listeners(PRICES)
-    transport = socket.get_extra_info("transport")
-    numbers = itertools.count(1)
-    sent, started = 0, time.perf_counter()
-    while (elapsed := time.perf_counter() - started) < seconds:
-        frames = bytearray()
-        for number in itertools.islice(numbers, FLOOD_FRAMES):
-            bid = BASE + market.level * INTERVAL + number % 50 * INTERVAL / 100
-            text = price_frame(bid, number, now_ms()).encode()
-            frames += b"\x81\x7e" + len(text).to_bytes(2, "big") + text
-        transport.write(bytes(frames))
-        sent += FLOOD_FRAMES
+    transport = market.requests[socket].transport
+    assert transport is not None
+    started = time.perf_counter()
+    for first in range(0, frames, FLOOD_FRAMES):
+        chunk = bytearray()
+        for number in range(first, min(first + FLOOD_FRAMES, frames)):
+            bid = BASE + number % 50 * INTERVAL / 100
+            chunk += framed(price_frame(bid, market.next_id(), now_ms()))
+        transport.write(bytes(chunk))
         while transport.get_write_buffer_size() > BACKLOG_BYTES:
             await asyncio.sleep(0.001)
         await asyncio.sleep(0)
-    return {"frames": sent, "seconds": elapsed}
+    transport.write(framed(price_frame(Decimal(last_bid), market.next_id(), now_ms())))
+    return started
+
+
+def framed(text: str) -> bytes:
+    """A text as one WebSocket frame of a server, of 126 to 65535 bytes."""
+    content = text.encode()
+    return b"\x81\x7e" + len(content).to_bytes(2, "big") + content
