@@ -99,7 +99,7 @@ class RestingSide:
         reached = self._ranks[: bisect_left(self._ranks, rank)]
         left = quantity
         for through in reached:
-            for resting in tuple(self._levels[through]):
+            for resting in tuple(self._levels.get(through, ())):
                 resting.ahead = ZERO
                 if left > ZERO and resting.order_id in self._orders:
                     left -= take(resting.order_id, resting.price, left)
