@@ -18,6 +18,7 @@ import psutil
 RUNS_KEPT = 10
 DESCRIPTION = "run.json"
 CURRENT = "current"
+CONNECTION = "cli.yaml"
 START_TOLERANCE_S = 2.0
 
 
@@ -48,7 +49,7 @@ class Run:
     @property
     def connection_path(self) -> Path:
         """The file that tells the command line how to reach its services."""
-        return self.path / "cli.yaml"
+        return self.path / CONNECTION
 
     @property
     def logs(self) -> Path:

@@ -37,7 +37,16 @@ USAGE_EXIT_STATUS = 2
 
 
 class StackError(Exception):
-    """A program did not become ready; the text says which, why, and where to read more."""
+    """A program did not become ready; the text says which, why, and where to read more.
+
+    Args:
+        text: For people.
+        refused: The program itself says that its configuration is not usable.
+    """
+
+    def __init__(self, text: str, *, refused: bool = False) -> None:
+        super().__init__(text)
+        self.refused = refused
 
 
 class Stack:
@@ -165,6 +174,10 @@ class Stack:
         await self._supervisor.start(name)
         await self.wait_ready([name], timeout_s=timeout_s)
 
+    async def start_again(self, name: str) -> None:
+        """Start a program that was given up on; returns before it runs."""
+        await self._supervisor.start(name)
+
     async def close(self) -> None:
         """Stop everything, the last one started first. Returns once nothing is left."""
         process, self._supervisord = self._supervisord, None
@@ -229,7 +242,8 @@ class Stack:
                 and last_exit_status(self._log_directory, name) == USAGE_EXIT_STATUS
             )
             if refused or status.phase is Phase.FATAL:
-                raise StackError(self._failure(name, f"does not start: {status.text}"))
+                problem = "refuses to start" if refused else f"does not start: {status.text}"
+                raise StackError(self._failure(name, problem), refused=refused)
 
     def _failure(self, name: str, problem: str) -> str:
         path = log_path(self._log_directory, name)

@@ -1,0 +1,49 @@
+"""Asks the state service for our half of a paper run's books."""
+
+from decimal import Decimal
+
+from opensqt.cli.connection import Services
+from opensqt.cli.messages import Row, as_row
+from opensqt.core.numbers import ZERO, parse_decimal
+from opensqt.embedded.paper.books import LedgerBooks, OpenOrder
+from opensqt.market_maker.v1.state_service_pb2 import GetGridRequest, ListOrdersRequest
+
+PAGE_SIZE = 1000
+
+
+async def read_ledger(services: Services, bot_id: str) -> LedgerBooks:
+    """What the state service has of a bot."""
+    state = await services.state()
+    grid = (await state.GetGrid(GetGridRequest(bot_id=bot_id))).grid
+    orders = await _all_orders(services, ListOrdersRequest(bot_id=bot_id))
+    live = await _all_orders(services, ListOrdersRequest(bot_id=bot_id, live_only=True))
+    unsettled = await _all_orders(services, ListOrdersRequest(bot_id=bot_id, unsettled_only=True))
+    held: list[Decimal] = [parse_decimal(slot.position_qty.value) for slot in grid.slots]
+    return LedgerBooks(
+        position=sum(held, ZERO),
+        open_orders={
+            order["client_oid"]: OpenOrder(
+                client_oid=order["client_oid"],
+                side=order["side"],
+                price=parse_decimal(order["price"]),
+                quantity=parse_decimal(order["quantity"]),
+                filled=parse_decimal(order["filled_quantity"]),
+            )
+            for order in live
+        },
+        unsettled=len(unsettled),
+        intents=frozenset(order["client_oid"] for order in orders),
+        fills=grid.totals.fills,
+    )
+
+
+async def _all_orders(services: Services, request: ListOrdersRequest) -> list[Row]:
+    state = await services.state()
+    request.page_size = PAGE_SIZE
+    found: list[Row] = []
+    while True:
+        page = await state.ListOrders(request)
+        found += [as_row(order) for order in page.orders]
+        if not page.next_page_token:
+            return found
+        request.page_token = page.next_page_token
