@@ -19,6 +19,9 @@ def main() -> None:
     parser.add_argument(
         "--seconds", type=float, default=3.0, help="length of one turn of the throughput ones"
     )
+    parser.add_argument(
+        "--trace", action="store_true", help="tick_to_wire: say hop by hop where the time goes"
+    )
     options = parser.parse_args()
     if unknown := set(options.names) - set(NAMES):
         parser.error(f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")

@@ -20,6 +20,7 @@ from typing import Any
 
 from benchmarks import report
 from benchmarks.bare.take import LAST
+from benchmarks.opensqt_stack import start_opensqt
 from benchmarks.stage import Stage, open_stage, wait_until
 from benchmarks.tap import Tap, open_tap
 from benchmarks.tick_to_wire import listening, post, start_venue
@@ -47,6 +48,7 @@ async def run(options: argparse.Namespace) -> dict[str, Any]:
             "raw": Contender(title="aiohttp + orjson, dropped"),
             "raw_nats": Contender(title="aiohttp + orjson to NATS (floor)", on_bus=True),
             "ccxt": Contender(title="ccxt.pro alone"),
+            "opensqt": Contender(title="OpenSQT market_data", on_bus=True),
         }
         ports = {name: stage.port() for name in contenders}
         control = await start_venue(stage, ports)
@@ -60,6 +62,8 @@ async def run(options: argparse.Namespace) -> dict[str, Any]:
             config |= {"tls": stage.tls("market_data")}
             config |= {"nats": stage.nats_options} if name == "raw_nats" else {}
             await stage.run(f"take_{name}", module, config)
+        # Without the others: the market's half needs neither the account's nor the state.
+        await start_opensqt(stage, ports["opensqt"], services=("state", "market_data"))
         await listening(stage, control, list(contenders))
         async with open_tap(stage, ">", "MSG ") as tap:
             await measure(stage, control, tap, contenders, options.seconds)

@@ -18,7 +18,7 @@ import psycopg
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from benchmarks import report
-from benchmarks.services import ports_of, service_program
+from benchmarks.opensqt_stack import start_opensqt
 from benchmarks.stage import Stage, open_stage
 from opensqt.market_maker.v1 import (
     actions_pb2,
@@ -96,21 +96,10 @@ async def raw_commits(stage: Stage) -> AsyncIterator[Round]:
 
 
 @asynccontextmanager
-async def state_service(
-    stage: Stage,
-) -> AsyncIterator[state_service_pb2_grpc.StateServiceAsyncStub]:
+async def state_service(stage: Stage) -> AsyncIterator[Any]:
     """OpenSQT's state service, called as execution calls it."""
-    dsn = await stage.postgres.add_database("state")
-    config = {
-        "tls": stage.tls("state"),
-        "nats": {"url": stage.nats.url, "user": stage.nats_options["user"]},
-    }
-    secrets = {
-        "OPENSQT_POSTGRES__DSN": dsn,
-        "OPENSQT_NATS__PASSWORD": str(stage.nats.password),
-    }
-    await stage.stack.start(service_program(stage, "state", config, secrets=secrets))
-    peer = PeerConfig(target=f"127.0.0.1:{ports_of(stage, 'state')['grpc']}")
+    started = await start_opensqt(stage, stage.port(), services=("state",))
+    peer = PeerConfig(target=started.settings.address("state"))
     tls = TlsConfig.model_validate(stage.tls("execution"))
     async with open_channel(peer, identity="state", tls=tls) as channel:
         yield state_service_pb2_grpc.StateServiceStub(channel)

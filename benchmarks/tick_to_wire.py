@@ -11,6 +11,7 @@ import argparse
 from typing import Any
 
 from benchmarks import report
+from benchmarks.opensqt_stack import start_opensqt
 from benchmarks.stage import Stage, open_stage, wait_until
 
 NAME = "tick_to_wire"
@@ -25,11 +26,12 @@ WARM_UP = 10
 
 async def run(options: argparse.Namespace) -> dict[str, Any]:
     async with open_stage() as stage:
-        names = {"floor": FLOOR, "ccxt": CCXT}
+        names = {"floor": FLOOR, "ccxt": CCXT, "opensqt": OPENSQT}
         ports = {name: stage.port() for name in names}
         control = await start_venue(stage, ports)
         await start_floor(stage, ports["floor"])
         await start_ccxt(stage, ports["ccxt"])
+        await start_opensqt(stage, ports["opensqt"], traced=options.trace)
         await listening(stage, control, list(names))
         return await measure(stage, control, names, options.orders)
 
