@@ -49,7 +49,7 @@ class MemoryStore:
         self.lose_answers = 0
         """So many of the next commits take place, and their answers are lost."""
 
-    async def register(self, identity: GridIdentity, *, now_ns: int) -> tuple[GridBook, bool]:
+    async def register(self, identity: GridIdentity, *, now_ns: int) -> tuple[GridBook, bool]:  # noqa: ARG002 - nobody looks
         """Create the grid if its bot is not registered."""
         self._reach()
         if kept := self._grids.get(identity.bot_id):
@@ -190,7 +190,7 @@ class MemoryStore:
             dropped += before - len(kept.changes)
         return dropped
 
-    async def quarantine(self, update: OrderUpdate, reason: str, *, now_ns: int) -> None:
+    async def quarantine(self, update: OrderUpdate, reason: str, *, now_ns: int) -> None:  # noqa: ARG002 - nobody looks
         """Note an update of an order that is not ours, once."""
         self._reach()
         key = (update.account, update.symbol, update.exchange_order_id, update.client_oid)

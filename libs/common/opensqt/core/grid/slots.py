@@ -23,16 +23,27 @@ class SlotManager:
     def __init__(self, book: GridBook) -> None:
         self._book = book
 
-    def reserve(self, batch: ActionBatch, *, deadline_ns: int, now_ns: int) -> Outcome[Reservation]:
+    def reserve(
+        self, batch: ActionBatch, *, deadline_ns: int, now_ns: int, request_id: str = ""
+    ) -> Outcome[Reservation]:
         """Commit a batch's intents: all of them or none.
 
         Raises:
             Refusal: STALE_REVISION when the book has moved on, ILLEGAL_TRANSITION when a slot
-                does not allow the action, VALUE_NOT_ALLOWED for a price off the grid.
+                does not allow the action, VALUE_NOT_ALLOWED for a price off the grid,
+                REQUEST_ID_REUSED when the request brought another batch before.
         """
         book = self._book
-        if known := book.batches.get(batch.batch_id):
-            return Outcome(book=book, change=None, value=self._repeated(known))
+        for known in book.batches.values():
+            if request_id and known.request_id == request_id and known.batch_id != batch.batch_id:
+                raise Refusal(
+                    RefusalReason.REQUEST_ID_REUSED,
+                    field="request_id",
+                    value=request_id,
+                    allowed=f"a new id; this one brought batch {known.batch_id}",
+                )
+        if known_batch := book.batches.get(batch.batch_id):
+            return Outcome(book=book, change=None, value=self._repeated(known_batch))
         if batch.state_revision != book.revision:
             raise Refusal(
                 RefusalReason.STALE_REVISION,
@@ -57,6 +68,7 @@ class SlotManager:
             revision=book.revision + 1,
             placed=tuple(o.client_oid for o in to_place),
             canceled=tuple(o.client_oid for o in to_cancel),
+            request_id=request_id,
         )
         after, change = draft.commit(placed=len(to_place), batch=record)
         return Outcome(

@@ -1,0 +1,1 @@
+"""Our services as their callers see them: ports over gRPC channels."""

@@ -1,0 +1,248 @@
+"""`Ledger`: the position manager on a store. What it decides, the pure `SlotManager` decides."""
+
+import contextlib
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import replace
+from typing import Final, TypeVar
+
+import structlog
+
+from opensqt.core.actions import ActionBatch
+from opensqt.core.errors import Refusal, RefusalReason
+from opensqt.core.events import OrderUpdate
+from opensqt.core.grid.book import GridBook, GridIdentity
+from opensqt.core.grid.results import Applied, Outcome, PlacementResult, Reservation
+from opensqt.core.grid.slots import SlotManager
+from opensqt.core.identifiers import bot_tag, epoch_at, parse_order_id
+from opensqt.core.numbers import plain
+from opensqt.core.orders import Execution, Order
+from opensqt.ports import NOTHING_MORE, Clock, Page, StateStore, Wanted, WatchEvent
+from opensqt.runtime.metrics import Metrics
+from services.state.pages import item_before, size_of_page, token_after
+from services.state.watch import watch_grid
+
+_log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+STRANGERS_KEPT: Final = 1000
+"""Orders that are not ours and were warned of; of each, one warning is enough."""
+
+
+class Ledger:
+    """Implements `ports.PositionManager` in the process that owns the store.
+
+    Args:
+        store: Keeps the books.
+        clock: Tells when changes are committed.
+        metrics: Where changes are counted.
+    """
+
+    def __init__(self, *, store: StateStore, clock: Clock, metrics: Metrics) -> None:
+        self._store = store
+        self._clock = clock
+        self._strangers: OrderedDict[tuple[str, ...], None] = OrderedDict()
+        self._commit_seconds = metrics.histogram(
+            "state_change_seconds", "Time to decide on a change and commit it.", ("operation",)
+        )
+        self._reservations = metrics.counter(
+            "state_reservations", "Batches, by what became of them.", ("outcome",)
+        )
+        self._intents = metrics.counter("state_intents", "Orders committed to be placed.")
+        self._updates = metrics.counter(
+            "state_order_updates", "Updates of orders, by what became of them.", ("outcome",)
+        )
+        self._watchers = metrics.gauge("state_watchers", "Watches that are open.")
+
+    async def register(self, identity: GridIdentity) -> tuple[GridBook, bool]:
+        """Register a grid, or return the registered one; the book, and whether it is new.
+
+        Raises:
+            Refusal: BOT_DIFFERS when the bot is registered with other parameters.
+        """
+        now_ns = self._clock.now_ns()
+        proposed = replace(identity, epoch=epoch_at(now_ns))
+        book, created = await self._store.register(proposed, now_ns=now_ns)
+        kept = book.identity
+        for name in ("account", "symbol", "quote", "direction", "interval"):
+            given, registered = getattr(identity, name), getattr(kept, name)
+            if given != registered:
+                raise Refusal(
+                    RefusalReason.BOT_DIFFERS,
+                    field=f"identity.{name}",
+                    value=given,
+                    allowed=f"{registered}, as registered, or another bot id",
+                )
+        if created:
+            _log.info(
+                "grid_registered",
+                bot=kept.bot_id,
+                account=kept.account,
+                symbol=kept.symbol,
+                anchor=plain(kept.anchor),
+                interval=plain(kept.interval),
+            )
+        return book, created
+
+    async def register_grid(self, identity: GridIdentity) -> GridBook:
+        """Register a grid, or return the registered one with its own anchor and epoch."""
+        book, _ = await self.register(identity)
+        return book
+
+    async def reserve(
+        self, batch: ActionBatch, *, deadline_ns: int, request_id: str = ""
+    ) -> Reservation:
+        """Commit a batch's intents before anything is sent."""
+        now_ns = self._clock.now_ns()
+        outcome = await self._change(
+            "reserve",
+            batch.bot_id,
+            lambda book: SlotManager(book).reserve(
+                batch, deadline_ns=deadline_ns, now_ns=now_ns, request_id=request_id
+            ),
+            Wanted(batch_id=batch.batch_id, request_id=request_id),
+        )
+        reservation = outcome.value
+        if reservation.repeated:
+            self._reservations.labels("repeated").inc()
+        else:
+            self._reservations.labels("committed").inc()
+            self._intents.inc(len(reservation.to_place))
+        return reservation
+
+    async def record(self, bot_id: str, results: tuple[PlacementResult, ...]) -> int:
+        """Record what the exchange answered; the revision after it."""
+        now_ns = self._clock.now_ns()
+        outcome = await self._change(
+            "record",
+            bot_id,
+            lambda book: SlotManager(book).record(results, now_ns=now_ns),
+            Wanted(order_ids=tuple(result.client_oid for result in results)),
+        )
+        return outcome.value
+
+    async def apply(self, update: OrderUpdate) -> Applied:
+        """Apply what is known of an order; what is not ours is noted and left alone."""
+        client_oid = update.client_oid or await self._store.client_oid_of(
+            update.account, update.symbol, update.exchange_order_id
+        )
+        bot_id = await self._store.bot_of_order(client_oid) if client_oid else None
+        if client_oid is None or bot_id is None:
+            return await self._put_aside(update, await self._why_not_ours(update))
+        known = replace(update, client_oid=client_oid)
+        now_ns = self._clock.now_ns()
+        outcome = await self._change(
+            "apply",
+            bot_id,
+            lambda book: SlotManager(book).apply(known, now_ns=now_ns),
+            Wanted(order_ids=(client_oid,)),
+        )
+        applied = outcome.value
+        if applied.quarantined:
+            await self._put_aside(known, applied.quarantined)
+        else:
+            self._updates.labels("changed" if applied.changed else "nothing new").inc()
+        return applied
+
+    async def grid(self, bot_id: str) -> GridBook:
+        """A grid with all its slots and live orders."""
+        return await self._store.load(bot_id)
+
+    async def grids(self) -> tuple[GridBook, ...]:
+        """Every registered grid, without slots."""
+        return await self._store.identities()
+
+    async def orders(
+        self,
+        bot_id: str,
+        *,
+        live_only: bool = False,
+        unsettled_only: bool = False,
+        batch_id: str = "",
+        page_size: int = 0,
+        page_token: str = "",
+    ) -> Page[Order]:
+        """Orders, newest first."""
+        query = ("orders", bot_id, live_only, unsettled_only, batch_id)
+        size = size_of_page(page_size)
+        orders = await self._store.orders(
+            bot_id,
+            live_only=live_only,
+            unsettled_only=unsettled_only,
+            batch_id=batch_id,
+            limit=size + 1,
+            before=item_before(page_token, *query),
+        )
+        if len(orders) <= size:
+            return Page(items=orders)
+        return Page(
+            items=orders[:size], next_token=token_after(orders[size - 1].client_oid, *query)
+        )
+
+    async def executions(
+        self, bot_id: str, *, page_size: int = 0, page_token: str = ""
+    ) -> Page[Execution]:
+        """Executions, newest first."""
+        query = ("executions", bot_id)
+        size = size_of_page(page_size)
+        before = int(item_before(page_token, *query) or 0)
+        rows = await self._store.executions(bot_id, limit=size + 1, before=before)
+        items = tuple(execution for _, execution in rows[:size])
+        if len(rows) <= size:
+            return Page(items=items)
+        return Page(items=items, next_token=token_after(str(rows[size - 1][0]), *query))
+
+    async def watch(
+        self, bot_id: str, *, from_revision: int = 0
+    ) -> AsyncGenerator[WatchEvent, None]:
+        """A snapshot (unless `from_revision` is given), then every change, then checkpoints."""
+        with self._watchers.track_inprogress():
+            watching = watch_grid(self._store, bot_id, from_revision=from_revision)
+            async with contextlib.aclosing(watching) as events:
+                async for event in events:
+                    yield event
+
+    async def ping(self) -> None:
+        """Answer if the store does."""
+        await self._store.ping()
+
+    async def _change(
+        self,
+        operation: str,
+        bot_id: str,
+        decide: Callable[[GridBook], Outcome[T]],
+        wanted: Wanted = NOTHING_MORE,
+    ) -> Outcome[T]:
+        started_ns = self._clock.now_ns()
+        outcome = await self._store.transact(bot_id, decide, wanted)
+        self._commit_seconds.labels(operation).observe((self._clock.now_ns() - started_ns) / 1e9)
+        return outcome
+
+    async def _why_not_ours(self, update: OrderUpdate) -> str:
+        parsed = parse_order_id(update.client_oid)
+        if parsed is not None:
+            for book in await self._store.identities():
+                if bot_tag(book.identity.bot_id) == parsed.bot_tag:
+                    bot_id = book.identity.bot_id
+                    return f"an id of bot {bot_id}, of an order that this ledger has never made"
+        return "not an order of any grid"
+
+    async def _put_aside(self, update: OrderUpdate, reason: str) -> Applied:
+        self._updates.labels("quarantined").inc()
+        await self._store.quarantine(update, reason, now_ns=self._clock.now_ns())
+        order = (update.account, update.symbol, update.exchange_order_id, update.client_oid, reason)
+        if order not in self._strangers:
+            self._strangers[order] = None
+            if len(self._strangers) > STRANGERS_KEPT:
+                self._strangers.popitem(last=False)
+            _log.warning(
+                "order_quarantined",
+                account=update.account,
+                symbol=update.symbol,
+                client_oid=update.client_oid,
+                exchange_order_id=update.exchange_order_id,
+                status=update.status,
+                reason=reason,
+            )
+        return Applied(revision=0, changed=False, quarantined=reason)
