@@ -1,0 +1,212 @@
+"""Sending REST requests: their expiry, the exchange's clock, its bans, and what became of them."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+
+import aiohttp
+import ccxt
+import structlog
+
+from opensqt.adapters.ccxt.answers import Answer, classify
+from opensqt.adapters.ccxt.client import AnswerError, BinanceUsdmClient
+from opensqt.core.orders import EndReason
+from opensqt.ports import Clock
+from opensqt.runtime.metrics import Metrics
+
+NS_PER_MS: Final = 1_000_000
+CLOCK_INTERVAL_S: Final = 15.0
+"""The exchange's clock is compared this often, which also keeps a connection warm."""
+HOLD_DEFAULT_S: Final = {429: 5.0, 418: 120.0}
+"""How long to be silent when the exchange does not say; 418 bans begin at two minutes."""
+RECV_WINDOW_MS_MAX: Final = 60_000
+
+Method = Callable[[dict[str, Any]], Awaitable[Any]]
+
+_log = structlog.get_logger(__name__)
+
+
+class NotSentError(Exception):
+    """The request certainly never left: why."""
+
+    def __init__(self, text: str, reason: EndReason) -> None:
+        self.reason = reason
+        super().__init__(text)
+
+
+class NoAnswerError(Exception):
+    """No answer that can be relied upon: what happened instead, without secrets."""
+
+
+class Requests:
+    """Sends the requests of one account, and never one of them twice.
+
+    Args:
+        client: Signs and sends.
+        exchange: Name of the exchange in the table of answers.
+        clock: Tells the time that requests are stamped with.
+        recv_window_ms: How long the exchange may take to see a request that has no deadline.
+        metrics: Where requests are counted and timed.
+    """
+
+    def __init__(
+        self,
+        client: BinanceUsdmClient,
+        *,
+        exchange: str,
+        clock: Clock,
+        recv_window_ms: int,
+        metrics: Metrics,
+    ) -> None:
+        self._client = client
+        self._exchange = exchange
+        self._clock = clock
+        self._recv_window_ms = recv_window_ms
+        self._held_until_ns = 0
+        self._offset_ms = 0
+        self._compare_now = asyncio.Event()
+        self._seconds = metrics.histogram(
+            "exchange_request_seconds", "Round trips to the exchange", ["request"]
+        )
+        self._outcomes = metrics.counter(
+            "exchange_requests", "Requests to the exchange by outcome", ["request", "outcome"]
+        )
+        self._unlisted = metrics.counter(
+            "exchange_answers_unlisted",
+            "Answers that the table does not know; they count as UNKNOWN",
+            ["request"],
+        )
+        self._used = metrics.gauge(
+            "exchange_limit_used", "What the exchange says is used of a limit", ["limit"]
+        )
+        self._offset = metrics.gauge(
+            "exchange_clock_offset_ms", "The exchange's clock minus ours, in milliseconds"
+        )
+        self.used: dict[str, int] = {}
+        """What the last answer said is used of each limit, such as ``ORDER-COUNT-10S``."""
+        client.on_headers = self._read_limits
+
+    @property
+    def held_until_ns(self) -> int:
+        """The exchange has told us to be silent until then."""
+        return self._held_until_ns
+
+    @property
+    def exchange_now_ms(self) -> int:
+        """The time on the exchange's clock."""
+        return self._clock.now_ns() // NS_PER_MS + self._offset_ms
+
+    async def signed(
+        self,
+        name: str,
+        method: Method,
+        params: Mapping[str, Any],
+        *,
+        deadline_ns: int | None = None,
+    ) -> Any:
+        """Send a signed request, which the exchange refuses once its deadline has passed.
+
+        Args:
+            name: What the metrics call it.
+            method: The client's method.
+            params: Its parameters.
+            deadline_ns: When it expires, by our clock; None: after the usual window.
+
+        Raises:
+            NotSentError: Its deadline has passed, a ban is in force, or nobody could be connected.
+            AnswerError: Answered, but not with success.
+            NoAnswerError: Sent, perhaps, and not answered.
+        """
+        stamp_ms = self.exchange_now_ms
+        window_ms = self._recv_window_ms
+        if deadline_ns is not None:
+            window_ms = deadline_ns // NS_PER_MS + self._offset_ms - stamp_ms
+            if window_ms < 1:
+                raise NotSentError("its deadline passed before it was sent", EndReason.TIMESTAMP)
+        return await self.plain(
+            name,
+            method,
+            {
+                **params,
+                "timestamp": stamp_ms,
+                "recvWindow": min(window_ms, RECV_WINDOW_MS_MAX),
+            },
+        )
+
+    async def plain(self, name: str, method: Method, params: Mapping[str, Any]) -> Any:
+        """Send a request that expires by itself or needs not; raises as `signed`."""
+        if self._clock.now_ns() < self._held_until_ns:
+            raise NotSentError("the exchange has banned us for a while", EndReason.RATE_LIMIT)
+        outcome = "unknown"
+        try:
+            with self._seconds.labels(name).time():
+                answer = await method(dict(params))
+            outcome = "ok"
+        except AnswerError as error:
+            outcome = error.answer.code or str(error.answer.status)
+            self._note(name, error.answer)
+            raise
+        except ccxt.BaseError as error:
+            cause = error.__cause__
+            what = type(cause or error).__name__
+            # Neither DNS nor TCP nor TLS was done: no byte of the request was written.
+            if isinstance(cause, aiohttp.ClientConnectorError):
+                outcome = "not sent"
+                raise NotSentError(
+                    f"no connection to the exchange ({what})", EndReason.EXCHANGE_UNAVAILABLE
+                ) from None
+            # The text of these errors holds the signed URL, and is left out.
+            raise NoAnswerError(f"no answer to {name} ({what})") from None
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise NoAnswerError(f"no answer to {name} ({type(error).__name__})") from None
+        finally:
+            self._outcomes.labels(name, outcome).inc()
+        return answer
+
+    async def keep_clock(self, method: Method) -> None:
+        """Compare the clocks for ever: every few seconds, and when a timestamp was refused."""
+        while True:
+            await self.compare_clocks(method)
+            self._compare_now.clear()
+            try:
+                async with asyncio.timeout(CLOCK_INTERVAL_S):
+                    await self._compare_now.wait()
+            except TimeoutError:
+                continue
+
+    async def compare_clocks(self, method: Method) -> None:
+        """Learn how far the exchange's clock is from ours."""
+        before_ms = self._clock.now_ns() / NS_PER_MS
+        try:
+            answer = await self.plain("time", method, {})
+            after_ms = self._clock.now_ns() / NS_PER_MS
+            self._offset_ms = round(int(answer["serverTime"]) - (before_ms + after_ms) / 2)
+            self._offset.set(self._offset_ms)
+        except (NotSentError, NoAnswerError, AnswerError, KeyError, TypeError, ValueError) as error:
+            _log.warning("exchange_clock_unknown", error=str(error))
+
+    def _note(self, name: str, answer: Answer) -> None:
+        verdict = classify(self._exchange, answer)
+        if verdict.reason is EndReason.TIMESTAMP:
+            self._compare_now.set()
+        # Too many orders (-1015) bars orders alone; everything else bars the address.
+        if answer.status == 418 or (answer.status == 429 and answer.code != "-1015"):
+            hold_s = answer.retry_after_s or HOLD_DEFAULT_S[answer.status]
+            self._held_until_ns = self._clock.now_ns() + round(hold_s * 1e9)
+            _log.error("exchange_limit_exceeded", status=answer.status, silent_s=hold_s)
+        if not verdict.listed:
+            self._unlisted.labels(name).inc()
+            _log.error(
+                "exchange_answer_unlisted",
+                request=name,
+                status=answer.status,
+                code=answer.code,
+                text=answer.text,
+            )
+
+    def _read_limits(self, headers: Mapping[str, str]) -> None:
+        for key, value in headers.items():
+            if key.startswith(("X-MBX-", "x-mbx-")) and value.isdigit():
+                limit = key[6:].upper()
+                self.used[limit] = int(value)
+                self._used.labels(limit).set(int(value))
