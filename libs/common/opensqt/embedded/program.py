@@ -10,7 +10,9 @@ from pathlib import Path
 ReadyCheck = Callable[[], Awaitable[bool]]
 """Answers whether the program can be used now; False as well as any error means "not yet"."""
 
-LAUNCHER = Path(__file__).with_name("launch.py")
+# -I and -S: nothing but the standard library, so that launching costs milliseconds.
+LAUNCHER = (sys.executable, "-I", "-S", str(Path(__file__).with_name("launch.py")))
+"""The command that becomes the program of the launch file that it is given."""
 
 
 async def always_ready() -> bool:
@@ -54,10 +56,8 @@ class Program:
             raise ValueError(f"program {self.name}: argv is empty")
 
 
-def launch_command(
-    program: Program, directory: Path, *, parent_pid: int | None = None
-) -> list[str]:
-    """Write the launch file of `program` into `directory` and return the command that starts it.
+def write_launch_file(program: Program, directory: Path, *, parent_pid: int | None = None) -> Path:
+    """Write `<name>.launch.json`, which says how to start `program`, into `directory`.
 
     Command, environment and user travel in that file rather than on a command line or in a
     supervisor's configuration, so that no quoting rule can change them.
@@ -80,7 +80,14 @@ def launch_command(
                 "orphan_signal": int(program.orphan_signal),
                 "parent_pid": parent_pid,
             }
-        )
+        ),
+        encoding="utf-8",
     )
-    # -I and -S: nothing but the standard library, so that launching costs milliseconds.
-    return [sys.executable, "-I", "-S", str(LAUNCHER), str(path)]
+    return path
+
+
+def launch_command(
+    program: Program, directory: Path, *, parent_pid: int | None = None
+) -> list[str]:
+    """The command that starts `program`; its arguments are those of `write_launch_file`."""
+    return [*LAUNCHER, str(write_launch_file(program, directory, parent_pid=parent_pid))]

@@ -7,7 +7,6 @@ told by the kernel when its parent dies, and so is every program when supervisor
 import asyncio
 import os
 import shutil
-import signal
 import subprocess
 import tempfile
 import time
@@ -19,13 +18,14 @@ from typing import Self
 
 from opensqt.embedded.program import Program, launch_command
 from opensqt.embedded.supervision import (
+    CONFIGURATION_FILE,
     Phase,
     ProgramStatus,
     SupervisorClient,
     configuration,
     last_exit_status,
     log_path,
-    supervisor_command,
+    supervisord_program,
 )
 
 SOCKET_PATH_BYTES_MAX = 90
@@ -60,8 +60,8 @@ class Stack:
     """
 
     def __init__(self, directory: Path, log_directory: Path) -> None:
-        self._directory = directory
-        self._log_directory = log_directory
+        self._directory = directory.absolute()
+        self._log_directory = log_directory.absolute()
         self._programs: dict[str, Program] = {}
         self._supervisord: subprocess.Popen[bytes] | None = None
         self._client: SupervisorClient | None = None
@@ -93,13 +93,7 @@ class Stack:
             self._socket_directory = Path(tempfile.mkdtemp(prefix="opensqt-"))
         self._client = SupervisorClient(self.socket)
         self._write_configuration()
-        supervisord = Program(
-            name="supervisord",
-            argv=supervisor_command(self._configuration_path),
-            directory=self._directory,
-            ready=self._client.answers,
-            orphan_signal=signal.SIGTERM,  # it stops the programs in order
-        )
+        supervisord = supervisord_program(self._directory, self._client.answers)
         with log_path(self._log_directory, "supervisord.start").open("ab") as output:
             self._supervisord = subprocess.Popen(  # noqa: ASYNC220, S603 - returns at once; our own argv
                 launch_command(supervisord, self._directory, parent_pid=os.getpid()),
@@ -207,10 +201,6 @@ class Stack:
             raise RuntimeError("this stack is not open")
         return self._client
 
-    @property
-    def _configuration_path(self) -> Path:
-        return self._directory / "supervisord.conf"
-
     def _write_configuration(self) -> None:
         text = configuration(
             tuple(self._programs.values()),
@@ -218,7 +208,7 @@ class Stack:
             socket=self.socket,
             log_directory=self._log_directory,
         )
-        self._configuration_path.write_text(text, encoding="utf-8")
+        (self._directory / CONFIGURATION_FILE).write_text(text, encoding="utf-8")
 
     async def _wait_for_supervisord(self, supervisord: Program) -> None:
         deadline = time.monotonic() + 30.0

@@ -7,6 +7,7 @@ import asyncio
 import os
 import re
 import shlex
+import signal
 import sys
 import threading
 import xmlrpc.client
@@ -18,8 +19,10 @@ from typing import Any, cast
 
 from supervisor.xmlrpc import SupervisorTransport
 
-from opensqt.embedded.program import Program, launch_command
+from opensqt.embedded.program import LAUNCHER, Program, ReadyCheck, write_launch_file
 
+CONFIGURATION_FILE = "supervisord.conf"
+LAUNCHER_VARIABLE = "SUPERVISED_LAUNCHER"
 LOG_BYTES_MAX = 10_000_000
 LOG_BACKUPS = 3
 CALL_TIMEOUT_S = 30.0
@@ -66,33 +69,41 @@ def configuration(
 ) -> str:
     """Write the programs' launch files and return the text of supervisord's configuration.
 
+    Its syntax knows no quotes: " ;" and " #" end a line wherever they stand, and % expands. So
+    no path of this machine is written there. Paths are relative to `directory`, in which it must
+    run, and the launcher comes in by the environment: see `supervisord_program`.
+
     Args:
         programs: What it shall be able to start; it starts nothing by itself.
         directory: For launch files and supervisord's own files.
         socket: Where it takes calls; only the current user can reach it.
         log_directory: One rotated file for each program.
     """
+
+    def relative(path: Path) -> str:
+        return os.path.relpath(path, directory)
+
     sections = [
         "[supervisord]",
         "nodaemon=true",
         "silent=true",
-        f"logfile={_text(supervisord_log(log_directory))}",
+        f"logfile={relative(supervisord_log(log_directory))}",
         "logfile_maxbytes=1MB",
         "logfile_backups=1",
-        f"pidfile={_text(directory / 'supervisord.pid')}",
-        f"childlogdir={_text(log_directory)}",
+        "pidfile=supervisord.pid",
+        f"childlogdir={relative(log_directory)}",
         *(["user=root"] if os.geteuid() == 0 else []),  # said on purpose, so it does not warn
         "[unix_http_server]",
-        f"file={_text(socket)}",
+        f"file={relative(socket)}",
         "chmod=0700",
         "[rpcinterface:supervisor]",
         "supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface",
     ]
     for program in programs:
-        command = shlex.join(launch_command(program, directory))
+        write_launch_file(program, directory)
         sections += [
             f"[program:{program.name}]",
-            f"command={_text(command)}",
+            f"command=%(ENV_{LAUNCHER_VARIABLE})s {program.name}.launch.json",
             "autostart=false",
             "autorestart=true",
             "startsecs=1",
@@ -102,7 +113,7 @@ def configuration(
             "killasgroup=true",
             f"priority={program.order}",
             "redirect_stderr=true",
-            f"stdout_logfile={_text(log_path(log_directory, program.name))}",
+            f"stdout_logfile={relative(log_path(log_directory, program.name))}",
             f"stdout_logfile_maxbytes={LOG_BYTES_MAX}",
             f"stdout_logfile_backups={LOG_BACKUPS}",
         ]
@@ -132,14 +143,21 @@ def supervisord_log(log_directory: Path) -> Path:
     return log_directory / "supervisord.log"
 
 
-def supervisor_command(configuration_path: Path) -> tuple[str, ...]:
-    """The command that runs supervisord in the foreground."""
-    return (sys.executable, "-m", "supervisor.supervisord", "-n", "-c", str(configuration_path))
+def supervisord_program(directory: Path, ready: ReadyCheck) -> Program:
+    """The program that is supervisord itself, in the foreground.
 
-
-def _text(value: object) -> str:
-    """Escape what supervisord would expand, and what it would take for a comment."""
-    return str(value).replace("%", "%%").replace(" ;", "\\ ;")
+    Args:
+        directory: Has its configuration, `CONFIGURATION_FILE`.
+        ready: Whether it takes calls.
+    """
+    return Program(
+        name="supervisord",
+        argv=(sys.executable, "-m", "supervisor.supervisord", "-n", "-c", CONFIGURATION_FILE),
+        environment={LAUNCHER_VARIABLE: shlex.join(LAUNCHER)},
+        directory=directory,
+        ready=ready,
+        orphan_signal=signal.SIGTERM,  # it stops the programs in order
+    )
 
 
 class SupervisorClient:
