@@ -20,6 +20,7 @@ from opentelemetry.trace import SpanKind
 from opentelemetry.util.types import AttributeValue
 
 from opensqt.core.actions import Action, ActionBatch, Place
+from opensqt.core.bot_status import BotStatus, Phase
 from opensqt.core.events import (
     Candle,
     FundingUpdate,
@@ -37,7 +38,6 @@ from opensqt.core.risk.exposure import Exposure, Reliance, judge
 from opensqt.engine.book_watch import BookWatch
 from opensqt.engine.bot import Bot
 from opensqt.engine.meters import DecisionMeters
-from opensqt.engine.status import BotStatus, Phase
 from opensqt.ports import ACTIONS, Clock, DependencyError, EventBus, PositionManager
 from opensqt.runtime.metrics import Metrics
 from opensqt.runtime.tracing import extract, span
