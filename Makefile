@@ -67,7 +67,7 @@ check-types: $(DEV_STAMP) ## mypy, strict
 
 .PHONY: check-imports
 check-imports: $(DEV_STAMP) ## the import contracts of ARCHITECTURE.md
-	@$(BIN)/lint-imports
+	@$(BIN)/lint-imports --no-logo
 
 .PHONY: check-proto
 check-proto: $(DEV_STAMP) ## buf lint and buf format
