@@ -9,6 +9,9 @@ CANDIDATES = ("postgres", "nobody")
 """Users that machines have already; none is ever created."""
 
 
+CANNOT_RUN = 126
+
+
 class NoUnprivilegedUserError(Exception):
     """Run as root on a machine without any user that could run PostgreSQL."""
 
@@ -37,20 +40,27 @@ def unprivileged_user() -> str | None:
 def run_as(
     user: str | None, *argv: str | Path, directory: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end as `user`; the result holds its output."""
+    """Run a command to its end as `user`; the result holds its output.
+
+    A command that this user cannot run at all ends with `CANNOT_RUN`, as in a shell.
+    """
     entry = pwd.getpwnam(user) if user is not None and os.geteuid() == 0 else None
-    return subprocess.run(  # noqa: S603 - callers name fixed programs
-        [str(part) for part in argv],
-        capture_output=True,
-        text=True,
-        check=False,
-        stdin=subprocess.DEVNULL,
-        cwd=directory or "/",  # the current one may be one that this user must not see
-        timeout=120,
-        user=entry.pw_uid if entry else None,
-        group=entry.pw_gid if entry else None,
-        extra_groups=[] if entry else None,
-    )
+    command = [str(part) for part in argv]
+    try:
+        return subprocess.run(  # noqa: S603 - callers name fixed programs
+            command,
+            capture_output=True,
+            text=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            cwd=directory or "/",  # the current one may be one that this user must not see
+            timeout=120,
+            user=entry.pw_uid if entry else None,
+            group=entry.pw_gid if entry else None,
+            extra_groups=[] if entry else None,
+        )
+    except OSError as error:
+        return subprocess.CompletedProcess(command, CANNOT_RUN, "", str(error))
 
 
 def can_use_directory(user: str | None, directory: Path) -> bool:
