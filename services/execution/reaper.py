@@ -7,6 +7,7 @@ the state, and the state is what is scanned.
 
 import asyncio
 from collections.abc import Iterable
+from typing import Final
 
 import structlog
 
@@ -18,6 +19,10 @@ from services.execution.markets import Markets
 from services.execution.settlement import Settlement, SettleTask
 from services.execution.settler import Settler, unsettled_orders
 from services.execution.telemetry import ExecutionMetrics
+
+STUCK_AFTER_NS: Final = 30 * 10**9
+"""An order that is overdue for so long is asked about even if a task has it: the task may wait for
+a database that has been gone. The settler sees to it that nothing is asked twice."""
 
 _log = structlog.get_logger(__name__)
 
@@ -85,23 +90,31 @@ class Reaper:
             orders = await unsettled_orders(self._positions, bot_id)
             unsettled += len(orders)
             seen_to = {oid for task in self._settlement.running() for oid in task.client_oids}
+            idle = [order for order in orders if order.client_oid not in self._in_flight]
             stray = [
                 order
-                for order in orders
+                for order in idle
                 if order.client_oid not in seen_to
-                and order.client_oid not in self._in_flight
-                and (at_start or self._overdue(order))
+                and (at_start or self._overdue_ns(order) > self._patience_ns)
+            ]
+            stuck = [
+                order.client_oid
+                for order in idle
+                if order.client_oid in seen_to and self._overdue_ns(order) > STUCK_AFTER_NS
             ]
             found += len(stray)
             for task in _tasks(bot_id, stray):
                 await self._hand_over(task)
+            if stuck:
+                await self._settler.settle(bot_id, stuck)
         self._metrics.unsettled.set(unsettled)
         self._metrics.reaped.inc(found)
         return found
 
-    def _overdue(self, order: Order) -> bool:
+    def _overdue_ns(self, order: Order) -> int:
+        """For how long the doubt should have been over, if nothing had gone wrong."""
         since_ns = order.updated_ns if doubt_of(order) is Doubt.CANCELING else order.deadline_ns
-        return self._clock.now_ns() > since_ns + self._patience_ns
+        return self._clock.now_ns() - since_ns
 
     async def _hand_over(self, task: SettleTask) -> None:
         try:

@@ -1,0 +1,242 @@
+"""Settle tasks as DBOS workflows: they outlive the process that began them.
+
+One workflow for a task, under the task's id. Each round is a step; between rounds the workflow
+sleeps durably. After a crash, DBOS takes the workflow up where it was: rounds that were recorded
+are not repeated, a round that was under way is, which does no harm (see `settler`).
+
+DBOS has one instance for each process, so a process can have one of these open at a time. Nothing
+on the way from tick to wire waits for it.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, Self
+
+import psycopg
+import structlog
+from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID, error
+from sqlalchemy.exc import SQLAlchemyError
+
+from opensqt.ports import Clock, DependencyError
+from services.execution.config import SettlementConfig
+from services.execution.settlement import ROUNDS_MAX, Round, SettleTask, guarded
+
+WORKFLOW_NAME: Final = "settle_batch"
+
+APPLICATION_VERSION: Final = "settle-1"
+"""Recovery takes up the workflows of the same version only. It names the sequence of steps in
+`_settle_batch`: change it when that changes, and not otherwise. DBOS wants it to differ between the
+applications of one database, so the account is added."""
+
+SETTLED: Final = "settled"
+LEFT_TO_REAPER: Final = "left to the reaper"
+
+THREADS_MAX: Final = 16
+KEPT: Final = timedelta(days=1)
+"""Workflows that finished earlier are deleted."""
+SWEEP_INTERVAL_S: Final = 600.0
+SWEEP_SIZE: Final = 500
+RETRY_S: Final = 1.0
+
+SettleBatch = Callable[[str, str, list[str]], Coroutine[Any, Any, str]]
+
+_log = structlog.get_logger(__name__)
+
+
+class DurableSettlement:
+    """Implements `Settlement` with DBOS on PostgreSQL.
+
+    Args:
+        work: One round of asking.
+        config: The database, and whose workflows are taken up again.
+        account: Keeps the workflows of several accounts in one database apart.
+        clock: Tells the time.
+    """
+
+    def __init__(
+        self, work: Round, *, config: SettlementConfig, account: str, clock: Clock
+    ) -> None:
+        self._work = work
+        self._config = config
+        self._account = account
+        self._clock = clock
+        self._running: dict[str, tuple[SettleTask, asyncio.Task[object]]] = {}
+        self._sweeping: asyncio.Task[None] | None = None
+        self._closing = False
+
+    async def see_to(self, task: SettleTask) -> bool:
+        """Begin with a task, unless one of its id has begun before.
+
+        Raises:
+            DependencyError: It could not be begun.
+        """
+        try:
+            with SetWorkflowID(task.task_id, workflow_id_reuse_policy="reject"):
+                await DBOS.start_workflow_async(
+                    self._workflow, task.task_id, task.bot_id, list(task.client_oids)
+                )
+        except error.DBOSWorkflowIDInUseError:
+            return task.task_id in self._running
+        except (error.DBOSException, SQLAlchemyError) as problem:
+            raise DependencyError(f"DBOS: {problem}") from problem
+        return True
+
+    def running(self) -> Collection[SettleTask]:
+        """The tasks that run in this process."""
+        return tuple(task for task, _ in self._running.values())
+
+    async def pending(self) -> int:
+        """Workflows of the account that have begun and not finished."""
+        try:
+            unfinished = await DBOS.list_workflows_async(
+                status=["PENDING", "ENQUEUED"],
+                name=WORKFLOW_NAME,
+                load_input=False,
+                load_output=False,
+            )
+        except (error.DBOSException, SQLAlchemyError) as problem:
+            raise DependencyError(f"DBOS: {problem}") from problem
+        return len(unfinished)
+
+    async def ping(self) -> None:
+        """Answer if the database does.
+
+        Raises:
+            DependencyError: It does not.
+        """
+        postgres = self._config.postgres
+        try:
+            async with await psycopg.AsyncConnection.connect(
+                postgres.dsn.get_secret_value(), connect_timeout=postgres.connect_timeout_s
+            ) as connection:
+                await connection.execute("SELECT 1")
+        except psycopg.Error as problem:
+            raise DependencyError(f"the database of DBOS: {problem}") from problem
+
+    async def __aenter__(self) -> Self:
+        """Create what is missing in the database and take up the workflows that were left."""
+        while True:
+            try:
+                await self.ping()
+            except DependencyError as problem:
+                _log.warning("settlement_not_open_yet", problem=str(problem))
+                await asyncio.sleep(RETRY_S)
+            else:
+                break
+        _logs_to_structlog()
+        DBOS(config=_dbos_config(self._config, self._account))
+        self._workflow = DBOS.workflow(name=WORKFLOW_NAME, max_recovery_attempts=None)(
+            self._settle_batch_function()
+        )
+        try:
+            # In the running loop, so that DBOS runs recovered workflows in it and not in its own.
+            DBOS.launch()
+        except Exception:
+            await self._close()
+            raise
+        self._sweeping = asyncio.create_task(self._sweep(), name="sweep finished workflows")
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        """Stop the rounds; the workflows stay pending, and the next start takes them up."""
+        self._closing = True
+        assert self._sweeping is not None
+        stopping = [self._sweeping, *(running for _, running in self._running.values())]
+        for task in stopping:
+            task.cancel()
+        await asyncio.gather(*stopping, return_exceptions=True)
+        await self._close()
+
+    async def _close(self) -> None:
+        loop = asyncio.get_running_loop()
+        with ThreadPoolExecutor(max_workers=1) as own_thread:
+            # It waits for threads of its own, for seconds.
+            await loop.run_in_executor(own_thread, _destroy)
+        # DBOS has made its executor the loop's, and has closed it.
+        loop.set_default_executor(ThreadPoolExecutor(thread_name_prefix="asyncio"))
+
+    def _settle_batch_function(self) -> SettleBatch:
+        """The workflow; a plain function, since DBOS would want to register our class."""
+
+        async def _settle_batch(task_id: str, bot_id: str, client_oids: list[str]) -> str:
+            task = SettleTask(task_id=task_id, bot_id=bot_id, client_oids=tuple(client_oids))
+            with self._as_running(task):
+                for _ in range(ROUNDS_MAX):
+                    wait_s = await DBOS.run_step_async(
+                        {"name": "settle_round"}, guarded, self._work, task
+                    )
+                    if wait_s is None:
+                        return SETTLED
+                    await DBOS.sleep_async(wait_s)
+                return LEFT_TO_REAPER
+
+        return _settle_batch
+
+    @contextmanager
+    def _as_running(self, task: SettleTask) -> Iterator[None]:
+        if self._closing:
+            raise asyncio.CancelledError  # it stays pending
+        current = asyncio.current_task()
+        assert current is not None
+        self._running[task.task_id] = (task, current)
+        try:
+            yield
+        finally:
+            self._running.pop(task.task_id, None)
+
+    async def _sweep(self) -> None:
+        """Delete what finished long ago."""
+        while True:
+            await asyncio.sleep(SWEEP_INTERVAL_S)
+            now = datetime.fromtimestamp(self._clock.now_ns() / 1e9, UTC)
+            try:
+                old = await DBOS.list_workflows_async(
+                    status=["SUCCESS", "ERROR", "CANCELLED"],
+                    name=WORKFLOW_NAME,
+                    completed_before=(now - KEPT).isoformat(),
+                    limit=SWEEP_SIZE,
+                    load_input=False,
+                    load_output=False,
+                )
+                if old:
+                    await DBOS.delete_workflows_async([status.workflow_id for status in old])
+            except (error.DBOSException, SQLAlchemyError) as problem:
+                _log.warning("finished_workflows_not_deleted", problem=str(problem))
+
+
+def _dbos_config(config: SettlementConfig, account: str) -> DBOSConfig:
+    return {
+        "name": f"opensqt-execution-{account}",
+        "system_database_url": config.postgres.dsn.get_secret_value(),
+        "dbos_system_schema": config.schema_name,
+        "sys_db_pool_size": config.postgres.pool_size,
+        "db_engine_kwargs": {
+            "connect_args": {
+                "application_name": "opensqt-settlement",
+                "connect_timeout": config.postgres.connect_timeout_s,
+            }
+        },
+        "application_version": f"{APPLICATION_VERSION}-{account}",
+        "executor_id": config.executor_id or f"execution-{account}",
+        # Never pickle: what is in the database is data, not code.
+        "serializer": DBOSPortableJSONSerializer(),
+        "max_executor_threads": THREADS_MAX,
+        "log_level": "WARNING",
+        "enable_otlp": False,
+    }
+
+
+def _destroy() -> None:
+    DBOS.destroy(destroy_registry=True)
+
+
+def _logs_to_structlog() -> None:
+    """Keep DBOS from adding a handler that bypasses our redaction: it adds one if there is none."""
+    logger = logging.getLogger("dbos")
+    if not logger.handlers:
+        logger.addHandler(logging.NullHandler())
+    logger.propagate = True
