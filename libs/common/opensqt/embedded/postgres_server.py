@@ -59,21 +59,46 @@ def find_installation() -> Path:
 
 
 def usable_installation(user: str | None, scratch: Path) -> Path:
-    """Return an installation that `user` can run: a copy, if the wheel's is out of reach."""
+    """Return an installation that `user` can run: a copy, if the wheel's is out of reach.
+
+    Raises:
+        PostgresServerError: There is none, or even the copy does not run.
+    """
     installation = find_installation()
-    if run_as(user, installation / "bin" / "postgres", "--version").returncode == 0:
+    if not _problem(user, installation):
         return installation
-    copy = scratch / INSTALLATION
-    if not copy.exists():
-        shutil.copytree(installation, copy, ignore=shutil.ignore_patterns("include"))
-        for path in (copy, *copy.rglob("*")):
-            path.chmod(path.stat().st_mode | (0o555 if path.is_dir() else 0o444))
-        for path in (copy / "bin").iterdir():
-            path.chmod(0o755)
-    answer = run_as(user, copy / "bin" / "postgres", "--version")
-    if answer.returncode != 0:
-        raise PostgresServerError(f"PostgreSQL does not run as {user}: {answer.stderr.strip()}")
+    copy = scratch / PACKAGE / INSTALLATION
+    for source in (installation, *_libraries(installation)):
+        # The binaries find the libraries by their place relative to themselves.
+        target = scratch / source.relative_to(installation.parents[1])
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns("include"))
+    _open_to_all(scratch / PACKAGE)
+    if problem := _problem(user, copy):
+        raise PostgresServerError(f"PostgreSQL does not run as {user}: {problem}")
     return copy
+
+
+def _libraries(installation: Path) -> list[Path]:
+    """Where a wheel keeps the libraries that came from outside: on Linux, and on macOS."""
+    package = installation.parent
+    places = (package.with_name(f"{PACKAGE}.libs"), package / ".dylibs")
+    return [place for place in places if place.is_dir()]
+
+
+def _open_to_all(package: Path) -> None:
+    for root in (package, *package.parent.glob(f"{PACKAGE}.libs")):
+        for path in (root, *root.rglob("*")):
+            executable = path.is_dir() or path.parent.name == "bin"
+            path.chmod(path.stat().st_mode | (0o555 if executable else 0o444))
+
+
+def _problem(user: str | None, installation: Path) -> str:
+    """Why `user` cannot run this installation; empty when nothing is wrong."""
+    for program in ("postgres", "initdb"):
+        answer = run_as(user, installation / "bin" / program, "--version")
+        if answer.returncode != 0:
+            return answer.stderr.strip() or f"{program} ended with {answer.returncode}"
+    return ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

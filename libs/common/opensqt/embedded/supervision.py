@@ -191,6 +191,10 @@ class SupervisorClient:
         """Stop a program; returns once it has ended."""
         await self._call("stopProcess", name, True)
 
+    async def ask_to_stop(self, name: str) -> None:
+        """Have a program stopped; returns before it has ended."""
+        await self._call("stopProcess", name, False)
+
     async def statuses(self) -> tuple[ProgramStatus, ...]:
         """Every program, in the order of starting."""
         return tuple(_status(item) for item in await self._call("getAllProcessInfo"))
