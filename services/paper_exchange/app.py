@@ -1,5 +1,6 @@
 """The composition root: the venue, its servers and its market put together."""
 
+import itertools
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -69,6 +70,8 @@ class PaperExchange:
         Args:
             tasks: Runs the market and the clockwork, until it is left.
         """
+        for first in itertools.islice(self.source.ticks(), 1):
+            self.venue.prime(first)
         listen = self.config.listen
         if listen.certificate is not None:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -93,6 +93,18 @@ class Venue:
 
     # --- the market ------------------------------------------------------------------------------
 
+    def prime(self, tick: Tick) -> None:
+        """Show the price that the market will open with: an exchange is never without one."""
+        happening, symbol = tick.happening, tick.symbol
+        now_ns = self.clock.now_ns()
+        if isinstance(happening, Quote):
+            self.exchange.on_quote(symbol, happening)
+        elif isinstance(happening, MarketTrade):
+            self.exchange.on_trade(symbol, happening, now_ns=now_ns)
+        quote = self.exchange.markets[symbol].quote
+        if quote is not None:
+            self.tapes[symbol].show_quote(quote, time_ms=now_ns // _MS)
+
     def play(self, tick: Tick) -> None:
         """Let something happen in the market, now."""
         now_ns = self.clock.now_ns()
@@ -243,8 +255,7 @@ class Venue:
             elif now_ns >= next_cut_ns:
                 next_cut_ns = now_ns + round(cut_s * _S)
                 self.hub.cut_all()
-            for symbol in self.tapes:
-                self.market_streams.beat(symbol, now_ms=now_ns // _MS)
+            self.market_streams.beat(now_ms=now_ns // _MS)
             await asyncio.sleep(TICK_MS / 1000)
 
     def _beat_marks(self, now_ns: int) -> None:

@@ -71,6 +71,8 @@ class Endpoint:
     handler: Handler
     security: Security = Security.NONE
     weight: int = 1
+    weight_of_all: int | None = None
+    """What it costs when no symbol is named, if that differs."""
     orders: bool = False
     """Counts toward the order limits: once, or once per order of a batch."""
     may_fail: bool = False
@@ -84,6 +86,7 @@ def endpoint(
     *,
     security: Security = Security.NONE,
     weight: int = 1,
+    weight_of_all: int | None = None,
     orders: bool = False,
     may_fail: bool = False,
 ) -> Endpoint:
@@ -94,6 +97,7 @@ def endpoint(
         handler=handler,
         security=security,
         weight=weight,
+        weight_of_all=weight_of_all,
         orders=orders,
         may_fail=may_fail,
     )

@@ -207,7 +207,10 @@ def premium_index(call: Call) -> Json | list[Json]:
     """Mark price and funding."""
     rows = []
     for symbol in call.symbols():
-        mark = plain(call.venue.exchange.markets[symbol].mark or Decimal(0))
+        price = call.venue.exchange.markets[symbol].mark
+        if price is None:
+            continue
+        mark = plain(price)
         rows.append(
             {
                 "symbol": symbol,
@@ -281,10 +284,10 @@ ENDPOINTS = (
     endpoint("GET", "/fapi/v1/historicalTrades", trades, weight=20),
     endpoint("GET", "/fapi/v1/aggTrades", aggregated_trades, weight=20),
     endpoint("GET", "/fapi/v1/klines", klines, weight=5),
-    endpoint("GET", "/fapi/v1/ticker/24hr", ticker_24h),
-    endpoint("GET", "/fapi/v1/ticker/bookTicker", book_ticker, weight=2),
-    endpoint("GET", "/fapi/v1/ticker/price", price_ticker),
-    endpoint("GET", "/fapi/v2/ticker/price", price_ticker),
+    endpoint("GET", "/fapi/v1/ticker/24hr", ticker_24h, weight_of_all=40),
+    endpoint("GET", "/fapi/v1/ticker/bookTicker", book_ticker, weight=2, weight_of_all=5),
+    endpoint("GET", "/fapi/v1/ticker/price", price_ticker, weight_of_all=2),
+    endpoint("GET", "/fapi/v2/ticker/price", price_ticker, weight_of_all=2),
     endpoint("GET", "/fapi/v1/premiumIndex", premium_index),
     endpoint("GET", "/fapi/v1/fundingRate", funding_rate),
     endpoint("GET", "/fapi/v1/fundingInfo", funding_info, weight=0),

@@ -14,6 +14,9 @@ from services.paper_exchange.encode import decimals_of
 from services.paper_exchange.errors import ApiError, mandatory, not_valid
 
 _CLIENT_ORDER_ID: Final = re.compile(r"[.A-Z:/a-z0-9_-]{1,36}")
+_CONDITIONAL: Final = frozenset(
+    {"STOP", "STOP_MARKET", "TAKE_PROFIT", "TAKE_PROFIT_MARKET", "TRAILING_STOP_MARKET"}
+)
 E = TypeVar("E", bound=StrEnum)
 
 
@@ -143,6 +146,12 @@ def read_order(
     if symbol not in instruments:
         raise ApiError(-1121, "Invalid symbol.")
     side = params.choice("side", Side, -1117, "Invalid side.")
+    if params.need("type").upper() in _CONDITIONAL:
+        raise ApiError(
+            -4120,
+            "Order type not supported for this endpoint. Please use the Algo Order API endpoints "
+            "instead.",
+        )
     kind = params.choice("type", OrderType, -1116, "Invalid orderType.")
     if (params.text("positionSide") or "BOTH") != "BOTH":
         raise ApiError(-4061, "Order's position side does not match user's setting.")

@@ -76,15 +76,20 @@ class RestServer:
     def _admit(
         self, found: Endpoint, request: web.Request, body: str, headers: dict[str, str]
     ) -> Call:
-        used = self._limits.weigh(request.remote or "", found.weight)
-        headers["X-MBX-USED-WEIGHT-1M"] = str(used)
         query = request.rel_url.raw_query_string
         values = dict(parse_qsl(query, keep_blank_values=True))
         values.update(parse_qsl(body, keep_blank_values=True))
         params = Params(values)
+        weight = found.weight
+        if found.weight_of_all is not None and params.text("symbol") is None:
+            weight = found.weight_of_all
+        used = self._limits.weigh(request.remote or "", weight)
+        headers["X-MBX-USED-WEIGHT-1M"] = str(used)
         caller = self._caller(found, request, query, body, params)
         if found.orders:
-            per_10s, per_minute = self._limits.count_order(caller.account)
+            per_10s, per_minute = self._limits.count_order(
+                caller.account, trading.orders_in(params)
+            )
             headers["X-MBX-ORDER-COUNT-10S"] = str(per_10s)
             headers["X-MBX-ORDER-COUNT-1M"] = str(per_minute)
         return Call(venue=self._venue, caller=caller, params=params)

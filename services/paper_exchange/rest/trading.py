@@ -22,10 +22,10 @@ def place(call: Call) -> Json:
         symbol: market.rules.instrument for symbol, market in call.venue.exchange.markets.items()
     }
     request = read_order(call.params, instruments, call.venue.fresh_client_order_id())
-    order = call.venue.place(call.caller.account, request)
     wanted = (call.params.text("newOrderRespType") or "ACK").upper()
     if wanted not in ("ACK", "RESULT"):
         raise not_valid("newOrderRespType")
+    order = call.venue.place(call.caller.account, request)
     return encode.order(order, status=None if wanted == "RESULT" else OrderStatus.NEW)
 
 
@@ -159,6 +159,11 @@ def countdown_cancel_all(call: Call) -> Json:
     return {"symbol": symbol, "countdownTime": str(after_ms)}
 
 
+def no_algo_orders(_: Call) -> list[Json]:
+    """Conditional orders are not simulated, so there are none."""
+    return []
+
+
 def order_limits(call: Call) -> list[Json]:
     """The limits on new orders."""
     limits = call.venue.config.limits
@@ -167,6 +172,13 @@ def order_limits(call: Call) -> list[Json]:
         {"rateLimitType": "ORDERS", "interval": unit, "intervalNum": number, "limit": limit}
         for unit, number, limit in spans
     ]
+
+
+def orders_in(params: Params) -> int:
+    """How many new orders a request asks for: those of its batch, else one."""
+    if params.text("batchOrders") is None:
+        return 1
+    return len(_list(params, "batchOrders", BATCH_PLACE_MAX))
 
 
 def _find(call: Call) -> Order:
@@ -230,12 +242,14 @@ ENDPOINTS = (
     endpoint("POST", _BATCH, place_batch, security=_TRADE, weight=5, orders=True, may_fail=True),
     endpoint("DELETE", _BATCH, cancel_batch, security=_TRADE, may_fail=True),
     endpoint("GET", "/fapi/v1/openOrder", query_open, security=_READ),
-    endpoint("GET", "/fapi/v1/openOrders", open_orders, security=_READ),
+    endpoint("GET", "/fapi/v1/openOrders", open_orders, security=_READ, weight_of_all=40),
     endpoint("DELETE", "/fapi/v1/allOpenOrders", cancel_all, security=_TRADE, may_fail=True),
     endpoint("GET", "/fapi/v1/allOrders", all_orders, security=_READ, weight=5),
     endpoint("GET", "/fapi/v1/userTrades", user_trades, security=_READ, weight=5),
     endpoint(
         "POST", "/fapi/v1/countdownCancelAll", countdown_cancel_all, security=_TRADE, weight=10
     ),
+    endpoint("GET", "/fapi/v1/openAlgoOrders", no_algo_orders, security=_READ),
+    endpoint("GET", "/fapi/v1/allAlgoOrders", no_algo_orders, security=_READ),
     endpoint("GET", "/fapi/v1/rateLimit/order", order_limits, security=_READ),
 )

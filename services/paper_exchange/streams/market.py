@@ -8,18 +8,16 @@ from decimal import Decimal
 from typing import Any, Final
 
 from opensqt.core.exchange.market import Quote
-from opensqt.core.numbers import ZERO, divide, plain
+from opensqt.core.numbers import divide, plain
+from services.paper_exchange.streams.depth import DepthStreams
 from services.paper_exchange.streams.hub import Hub
 from services.paper_exchange.streams.user import Publish
-from services.paper_exchange.tape import Candle, Candles, Tape, TapedTrade
+from services.paper_exchange.tape import INTERVALS_MS, Candle, Candles, Tape, TapedTrade
 
-_DEPTH_CADENCES: Final = {"@0ms": 0, "": 250, "@100ms": 100, "@250ms": 250, "@500ms": 500}
-_DEPTH_LEVELS: Final = (5, 10, 20)
 TICK_MS: Final = 50
 """How often `MarketStreams.beat` is called, so the finest cadence of the slower streams."""
 
 Json = dict[str, Any]
-_Sides = tuple[dict[Decimal, Decimal], dict[Decimal, Decimal]]
 
 
 class MarketStreams:
@@ -35,7 +33,7 @@ class MarketStreams:
         self._hub = hub
         self._publish = publish
         self._tapes = tapes
-        self._depth: dict[str, tuple[int, _Sides]] = {}
+        self._depth = DepthStreams(hub, publish, tapes)
         self._sent_ms: dict[str, int] = {}
 
     def trade(self, symbol: str, trade: TapedTrade, *, now_ms: int) -> None:
@@ -67,7 +65,7 @@ class MarketStreams:
                 bid = {"b": plain(quote.bid), "B": plain(quote.bid_quantity)}
                 ask = {"a": plain(quote.ask), "A": plain(quote.ask_quantity)}
                 self._publish(stream, {**event, **bid, **ask, "T": now_ms, "E": now_ms})
-        self._depth_streams(symbol, now_ms=now_ms, at_once=True)
+        self._depth.changed(symbol, now_ms=now_ms)
 
     def mark_price(
         self, symbol: str, price: Decimal, *, rate: Decimal, next_ms: int, now_ms: int
@@ -101,52 +99,22 @@ class MarketStreams:
         self._publish(f"{name}@ticker", full)
         self._publish("!ticker@arr", [full])
 
-    def beat(self, symbol: str, *, now_ms: int) -> None:
+    def open(self, stream: str) -> None:
+        """Get ready to send a stream, when somebody subscribes to it."""
+        name, _, kind = stream.partition("@")
+        tape, interval = self._tapes.get(name.upper()), kind.removeprefix("kline_")
+        if tape is not None and interval in INTERVALS_MS:
+            tape.candles_of(interval)
+        self._depth.open(stream)
+
+    def beat(self, *, now_ms: int) -> None:
         """Every `TICK_MS`: depth at its cadences, and candles that end without a trade."""
-        self._depth_streams(symbol, now_ms=now_ms, at_once=False)
-        for candles in tuple(self._tapes[symbol].candles.values()):
-            stream = f"{symbol.lower()}@kline_{candles.interval}"
-            for closed in candles.roll(now_ms):
-                self._candle(stream, symbol, candles, closed, now_ms=now_ms, closed=True)
-
-    def _depth_streams(self, symbol: str, *, now_ms: int, at_once: bool) -> None:
-        tape, name = self._tapes[symbol], symbol.lower()
-        for suffix, cadence_ms in _DEPTH_CADENCES.items():
-            if (cadence_ms == 0) is not at_once:
-                continue
-            stream = f"{name}@depth{suffix}"
-            if not self._hub.subscribed(stream):
-                self._depth.pop(stream, None)
-            elif at_once or self._due(stream, now_ms, cadence_ms):
-                self._depth_difference(stream, symbol, tape, now_ms=now_ms)
-            for levels in _DEPTH_LEVELS:
-                stream = f"{name}@depth{levels}{suffix}"
-                subscribed = self._hub.subscribed(stream)
-                if subscribed and (at_once or self._due(stream, now_ms, cadence_ms)):
-                    bids, asks = tape.book()
-                    book = (dict([*bids.items()][:levels]), dict([*asks.items()][:levels]))
-                    before, _ = self._depth.get(stream, (tape.update_id - 1, book))
-                    self._depth[stream] = (tape.update_id, book)
-                    self._publish(
-                        stream, _depth_event(symbol, tape.update_id, before, book, now_ms=now_ms)
-                    )
-
-    def _depth_difference(self, stream: str, symbol: str, tape: Tape, *, now_ms: int) -> None:
-        book = tape.book()
-        if stream not in self._depth:  # the first event after a subscription tells the whole book
-            self._depth[stream] = (tape.update_id - 1, ({}, {}))
-        before_id, before = self._depth[stream]
-        if before_id == tape.update_id:
-            return
-        self._depth[stream] = (tape.update_id, book)
-        changed: list[dict[Decimal, Decimal]] = []
-        for was, now in zip(before, book, strict=True):
-            gone = dict.fromkeys(was.keys() - now.keys(), ZERO)
-            changed.append({p: q for p, q in now.items() if was.get(p) != q} | gone)
-        event = _depth_event(
-            symbol, tape.update_id, before_id, (changed[0], changed[1]), now_ms=now_ms
-        )
-        self._publish(stream, event)
+        self._depth.beat(now_ms=now_ms)
+        for symbol, tape in self._tapes.items():
+            for candles in tuple(tape.candles.values()):
+                stream = f"{symbol.lower()}@kline_{candles.interval}"
+                for closed in candles.roll(now_ms):
+                    self._candle(stream, symbol, candles, closed, now_ms=now_ms, closed=True)
 
     def _due(self, stream: str, now_ms: int, cadence_ms: int) -> bool:
         if now_ms - self._sent_ms.get(stream, 0) < cadence_ms:
@@ -219,11 +187,3 @@ def full_ticker(
         "L": day.last_id,
         "n": day.trades,
     }
-
-
-def _depth_event(
-    symbol: str, update_id: int, before_id: int, levels: _Sides, *, now_ms: int
-) -> Json:
-    bids, asks = ([[plain(p), plain(q)] for p, q in side.items()] for side in levels)
-    ids = {"U": before_id + 1, "u": update_id, "pu": before_id}
-    return {"e": "depthUpdate", "E": now_ms, "T": now_ms, "s": symbol, **ids, "b": bids, "a": asks}

@@ -12,7 +12,6 @@ import orjson
 from aiohttp import WSMsgType, web
 
 from services.paper_exchange.streams.hub import Connection
-from services.paper_exchange.tape import INTERVALS_MS
 from services.paper_exchange.venue import Venue
 
 STREAMS_MAX: Final = 200
@@ -96,15 +95,8 @@ class StreamServer:
         for stream in streams:
             self._venue.hub.subscribe(connection, stream)
             if "@" in stream or stream.startswith("!"):
-                self._prepare(stream)
+                self._venue.market_streams.open(stream)
                 self._on_market_subscriber()
-
-    def _prepare(self, stream: str) -> None:
-        name, _, kind = stream.partition("@")
-        interval = kind.removeprefix("kline_")
-        tape = self._venue.tapes.get(name.upper())
-        if tape is not None and interval in INTERVALS_MS:
-            tape.candles_of(interval)
 
 
 def _error(number: Any, code: int, text: str) -> dict[str, Any]:
