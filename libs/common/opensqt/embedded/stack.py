@@ -200,7 +200,9 @@ class Stack:
             names = {program.name for program in group}
             for name in names:
                 await self._supervisor.ask_to_stop(name)
-            while any(item.pid for item in await self.status() if item.name in names):
+            while any(  # noqa: ASYNC110 - another process is asked
+                status.pid for status in await self.status() if status.name in names
+            ):
                 await asyncio.sleep(POLL_S)
 
     @property
