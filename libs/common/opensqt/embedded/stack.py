@@ -105,15 +105,23 @@ class Stack:
             )
         await self._wait_for_supervisord(supervisord)
 
-    async def start(self, *programs: Program, timeout_s: float = 60.0) -> None:
-        """Add programs and start them, each order after the lower ones are ready.
+    async def start(
+        self, *programs: Program, at_once: bool = False, timeout_s: float = 60.0
+    ) -> None:
+        """Add programs, start them, and return once all are ready.
+
+        Args:
+            programs: What to start.
+            at_once: Start them all, for programs that wait for each other by themselves; else
+                each order starts after the lower ones are ready.
+            timeout_s: How long each order may take.
 
         Raises:
             StackError: One did not become ready; the others are left as they are.
         """
         await self.add(*programs)
         ordered = sorted(programs, key=lambda program: program.order)
-        for _, group in groupby(ordered, key=lambda program: program.order):
+        for _, group in groupby(ordered, key=lambda program: 0 if at_once else program.order):
             names = [program.name for program in group]
             for name in names:
                 await self._supervisor.start(name)

@@ -17,7 +17,7 @@ ORDER = {
     "market_data": 40,
     "strategy": 50,
 }
-"""Who is there when whom starts; what stops first is what started last."""
+"""What stops first is what started last: nobody decides once those who carry it out are gone."""
 DRAIN_WAIT_S = 20
 ANSWER_TIMEOUT_S = 2.0
 

@@ -18,6 +18,8 @@ from opensqt.runtime.certificates import ensure_development_certificates
 DATABASES = ("state", "risk", "execution")
 """Services with a database, each with its own owner."""
 
+START_TIMEOUT_S = 120.0
+
 Tell = Callable[[str], None]
 
 
@@ -55,7 +57,9 @@ async def running(settings: PaperSettings, run: Run, tell: Tell) -> AsyncIterato
             *(
                 service_program(name, settings, configuration, run.path)
                 for name, configuration in configurations.items()
-            )
+            ),
+            at_once=True,  # they wait for each other, and share what cores there are
+            timeout_s=START_TIMEOUT_S,
         )
         yield stack
 
