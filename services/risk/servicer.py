@@ -9,14 +9,14 @@ from opensqt.wire.events import encode_gate
 from opensqt.wire.fields import read_count, read_text
 from services.risk.app import RiskApp
 
-_SERVICE: Final = pb.DESCRIPTOR.services_by_name["RiskService"].full_name
+DESCRIPTOR: Final = pb.DESCRIPTOR.services_by_name["RiskService"]
 
 ALLOWLIST: Final = Allowlist(
     {
-        f"{_SERVICE}/GetGate": (ANYONE,),
+        f"{DESCRIPTOR.full_name}/GetGate": (ANYONE,),
         # A person, through the command line; or the risk service itself.
-        f"{_SERVICE}/TripGate": ("cli", "risk"),
-        f"{_SERVICE}/ResetGate": ("cli", "risk"),
+        f"{DESCRIPTOR.full_name}/TripGate": ("cli", "risk"),
+        f"{DESCRIPTOR.full_name}/ResetGate": ("cli", "risk"),
     }
 )
 """Everyone may see the gate; closing and opening it is for people."""

@@ -9,9 +9,9 @@ from opensqt.wire.bot_status import encode_bot_status
 from opensqt.wire.fields import read_text
 from services.strategy.app import StrategyApp
 
-_SERVICE: Final = pb.DESCRIPTOR.services_by_name["StrategyService"].full_name
+DESCRIPTOR: Final = pb.DESCRIPTOR.services_by_name["StrategyService"]
 
-ALLOWLIST: Final = Allowlist({_SERVICE: ("cli", "risk")})
+ALLOWLIST: Final = Allowlist({DESCRIPTOR.full_name: ("cli", "risk")})
 """People look and pause through the command line; risk may stop a bot by itself."""
 
 

@@ -83,6 +83,8 @@ class DurableEngine:
         self._price: PriceChange | None = None
         self._news: Mapping[str, str] | None = None
         """Trace context of a price that no decision has seen yet."""
+        self._cause: Mapping[str, str] | None = None
+        """The same of the price that the latest decision was the first to see."""
         self._atr = Atr(period=bot.grid.atr.period) if bot.grid.atr else None
         self._stopping = False
         self._paused = False
@@ -206,10 +208,9 @@ class DurableEngine:
             while not self._stopping:
                 await self._wake.wait()
                 self._wake.clear()
-                news, self._news = self._news, None
                 batch = self._decide()
                 if batch is not None:
-                    await self._hand_over(batch, news)
+                    await self._hand_over(batch)
             for helper in helpers:
                 helper.cancel()
 
@@ -242,6 +243,7 @@ class DurableEngine:
         revision, overdue_s = self._handed_over
         if book.revision <= revision and asyncio.get_running_loop().time() < overdue_s:
             return None
+        self._cause, self._news = self._news, None
         now_ns = self._clock.now_ns()
         actions = self._plan(book, price, now_ns)
         self._meters.plan_seconds.observe((self._clock.now_ns() - now_ns) / 1e9)
@@ -272,7 +274,7 @@ class DurableEngine:
             actions = tuple(a for a in actions if isinstance(a, Place))[:room]
         return actions
 
-    async def _hand_over(self, batch: ActionBatch, news: Mapping[str, str] | None) -> None:
+    async def _hand_over(self, batch: ActionBatch) -> None:
         repeated = batch.state_revision == self._handed_over[0]
         overdue_s = asyncio.get_running_loop().time() + COMMIT_WAIT_S
         self._handed_over = (batch.state_revision, overdue_s)
@@ -281,7 +283,9 @@ class DurableEngine:
             "revision": batch.state_revision,
             "actions": len(batch.actions),
         }
-        with span("decide", parent=extract(news), kind=SpanKind.PRODUCER, attributes=attributes):
+        with span(
+            "decide", parent=extract(self._cause), kind=SpanKind.PRODUCER, attributes=attributes
+        ):
             try:
                 await self._bus.publish(ACTIONS, self.bot.account, batch)
             except DependencyError as error:  # it is decided again
@@ -289,5 +293,5 @@ class DurableEngine:
         self._batches += 1
         self._decided_ns = self._clock.now_ns()
         self._meters.count(batch, repeated=repeated)
-        if news is not None:
+        if self._cause is not None:
             self._meters.tick_to_batch.observe((self._decided_ns - batch.price_time_ns) / 1e9)

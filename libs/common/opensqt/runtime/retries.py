@@ -42,6 +42,10 @@ async def until_it_answers(
             problem=f"{type(error).__name__}: {error}"[:200],
         )
 
+    async def once() -> T:
+        # The library awaits coroutine functions only, and not what a lambda returns.
+        return await attempt()
+
     retrying = AsyncRetrying(
         retry=retry_if_exception_type(errors),
         wait=wait_exponential(multiplier=_FIRST_WAIT_S, max=_LONGEST_WAIT_S),
@@ -49,4 +53,4 @@ async def until_it_answers(
         before_sleep=note,
         reraise=True,
     )
-    return await retrying(attempt)
+    return await retrying(once)

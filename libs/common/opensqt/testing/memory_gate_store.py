@@ -26,7 +26,7 @@ class MemoryGateStore:
         self._reach()
         known = self.changes[account]
         committed = change in known
-        if not committed and (not known or known[-1].gate.revision < change.gate.revision):
+        if not committed and _is_next(change, known):
             known.append(change)
             committed = True
         if self.answer_lost:
@@ -40,3 +40,9 @@ class MemoryGateStore:
     def _reach(self) -> None:
         if not self.answers:
             raise DependencyError("the store was told not to answer")
+
+
+def _is_next(change: GateChange, known: list[GateChange]) -> bool:
+    if change.request_id and any(c.request_id == change.request_id for c in known):
+        return False
+    return not known or known[-1].gate.revision < change.gate.revision
