@@ -55,6 +55,11 @@ _log = structlog.get_logger(__name__)
 class Venue(MarketFeed, AccountFeed, OrderGateway, Protocol):
     """What the service needs of an exchange."""
 
+    @property
+    def held_until_ns(self) -> int:
+        """Until when the exchange has told us to be silent."""
+        ...
+
 
 SettlementFactory = Callable[[Round], Settlement]
 
@@ -113,7 +118,12 @@ class ExecutionApp:
         self._started = asyncio.Event()
         counts = ExecutionMetrics(metrics)
         answer_s = timing.answer_ms / 1000
-        self.budget = RateBudget(limits or RateLimitConfig(), clock, metrics)
+        self.budget = RateBudget(
+            limits or RateLimitConfig(),
+            clock=clock,
+            held_until_ns=lambda: venue.held_until_ns,
+            metrics=metrics,
+        )
         self._in_flight = InFlight()
         self._markets = Markets(account=account, feed=venue, positions=positions)
         self._sending = Sending(
@@ -195,6 +205,15 @@ class ExecutionApp:
         """Wait until what was left is handed over and batches are taken."""
         await self._started.wait()
 
+    async def check_started(self) -> None:
+        """Part of readiness.
+
+        Raises:
+            DependencyError: What an earlier process left is not handed over yet.
+        """
+        if not self._started.is_set():
+            raise DependencyError("what an earlier process left in doubt is not handed over yet")
+
     async def submit(self, batch: ActionBatch) -> Reservation:
         """Carry out a batch; the answer comes when its intents are committed.
 
@@ -202,8 +221,7 @@ class ExecutionApp:
             Refusal: Nothing of it may be done now, or the state refuses it.
             DependencyError: The service has not started, or the state service does not answer.
         """
-        if not self._started.is_set():
-            raise DependencyError("what an earlier process left in doubt is not handed over yet")
+        await self.check_started()
         return await self._executor.execute(batch)
 
     async def status(self) -> ExecutionStatus:

@@ -3,8 +3,9 @@
 from decimal import Decimal
 from typing import Annotated, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, model_validator
 
+from opensqt.runtime.bot_config import AccountName
 from opensqt.runtime.config_models import (
     ConfigModel,
     ExchangeConfig,
@@ -58,7 +59,7 @@ class SettlementConfig(ConfigModel):
 class ExecutionConfig(ServiceConfig):
     """What the execution service is told."""
 
-    account: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")
+    account: AccountName = "paper"
     """The account that it trades on; no other process may trade on it."""
     exchange: ExchangeConfig
     nats: NatsConfig = NatsConfig()
@@ -70,7 +71,6 @@ class ExecutionConfig(ServiceConfig):
 
     @model_validator(mode="after")
     def _has_keys(self) -> Self:
-        key: SecretStr | None = self.exchange.api_key
-        if key is None:
+        if self.exchange.api_key is None:
             raise ValueError("exchange: trading needs api_key and api_secret")
         return self

@@ -22,6 +22,7 @@ from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID, er
 from sqlalchemy.exc import SQLAlchemyError
 
 from opensqt.ports import Clock, DependencyError
+from opensqt.runtime.retries import until_it_answers
 from services.execution.config import SettlementConfig
 from services.execution.settlement import ROUNDS_MAX, Round, SettleTask, guarded
 
@@ -40,7 +41,6 @@ KEPT: Final = timedelta(days=1)
 """Workflows that finished earlier are deleted."""
 SWEEP_INTERVAL_S: Final = 600.0
 SWEEP_SIZE: Final = 500
-RETRY_S: Final = 1.0
 
 SettleBatch = Callable[[str, str, list[str]], Coroutine[Any, Any, str]]
 
@@ -119,14 +119,7 @@ class DurableSettlement:
 
     async def __aenter__(self) -> Self:
         """Create what is missing in the database and take up the workflows that were left."""
-        while True:
-            try:
-                await self.ping()
-            except DependencyError as problem:
-                _log.warning("settlement_not_open_yet", problem=str(problem))
-                await asyncio.sleep(RETRY_S)
-            else:
-                break
+        await until_it_answers("settlement", self.ping, errors=(DependencyError,))
         _logs_to_structlog()
         DBOS(config=_dbos_config(self._config, self._account))
         self._workflow = DBOS.workflow(name=WORKFLOW_NAME, max_recovery_attempts=None)(

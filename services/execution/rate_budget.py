@@ -6,6 +6,7 @@ does not afford now is left to the strategy's next decision, on a newer price.
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
 import structlog
@@ -42,11 +43,20 @@ class RateBudget:
     Args:
         limits: The exchange's limits.
         clock: Tells the time.
+        held_until_ns: Until when the exchange has told us to be silent altogether.
         metrics: Where refusals and pauses are counted.
     """
 
-    def __init__(self, limits: RateLimitConfig, clock: Clock, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        limits: RateLimitConfig,
+        *,
+        clock: Clock,
+        held_until_ns: Callable[[], int],
+        metrics: Metrics,
+    ) -> None:
         self._clock = clock
+        self._held_until_ns = held_until_ns
         share = float(1 - limits.reserve_share)
         windows = ((limits.orders_per_10s, 10.0), (limits.orders_per_minute, 60.0))
         self._orders = [_bucket(limit, window_s) for limit, window_s in windows]
@@ -54,7 +64,6 @@ class RateBudget:
         self._weight = _bucket(limits.weight_per_minute, 60.0)
         self._opening_weight = _bucket(limits.weight_per_minute * share, 60.0)
         self._openings_paused_until_ns = 0
-        self._all_paused_until_ns = 0
         self._pause_s = PAUSE_FIRST_S
         self._short = metrics.counter(
             "rate_budget_short", "Actions that the rate budget did not afford.", ("kind",)
@@ -66,8 +75,7 @@ class RateBudget:
     @property
     def openings_pause_s(self) -> float:
         """How long openings still pause."""
-        until_ns = max(self._openings_paused_until_ns, self._all_paused_until_ns)
-        return self._until_s(until_ns)
+        return self._until_s(max(self._openings_paused_until_ns, self._held_until_ns()))
 
     async def take_opening(self) -> bool:
         """Pay for an order that opens a position; False when it is not affordable now."""
@@ -87,24 +95,16 @@ class RateBudget:
 
     async def question(self) -> None:
         """Pay for a look-up, or for a cancel that can wait; waits until it is affordable."""
-        await asyncio.sleep(self._until_s(self._all_paused_until_ns))
+        await asyncio.sleep(self._until_s(self._held_until_ns()))
         await self._opening_weight.acquire()
         await self._weight.acquire()
 
-    def limited(self, *, retry_after_s: float | None = None, banned: bool = False) -> None:
-        """The exchange said that there were too many requests.
-
-        Args:
-            retry_after_s: How long it said to wait; None when it did not say.
-            banned: It takes no request at all until then, cancels included.
-        """
-        pause_s = max(self._pause_s, retry_after_s or 0.0)
-        self._pause_s = min(self._pause_s * 2, PAUSE_LAST_S)
-        until_ns = self._clock.now_ns() + int(pause_s * 1e9)
+    def limited(self) -> None:
+        """The exchange refused a request because there were too many: openings pause."""
+        until_ns = self._clock.now_ns() + int(self._pause_s * 1e9)
         self._openings_paused_until_ns = max(self._openings_paused_until_ns, until_ns)
-        if banned:
-            self._all_paused_until_ns = max(self._all_paused_until_ns, until_ns)
-        _log.warning("rate_limited", pause_s=pause_s, banned=banned)
+        _log.warning("rate_limited", pause_s=self._pause_s)
+        self._pause_s = min(self._pause_s * 2, PAUSE_LAST_S)
 
     def served(self) -> None:
         """The exchange took a request: the next pause is a short one again."""
@@ -112,8 +112,8 @@ class RateBudget:
             self._pause_s = PAUSE_FIRST_S
 
     async def _take(self, kind: str, buckets: tuple[AsyncLimiter, ...]) -> bool:
-        banned = self._until_s(self._all_paused_until_ns) > 0
-        if banned or not all(bucket.has_capacity() for bucket in buckets):
+        held = self._until_s(self._held_until_ns()) > 0
+        if held or not all(bucket.has_capacity() for bucket in buckets):
             self._short.labels(kind).inc()
             return False
         for bucket in buckets:

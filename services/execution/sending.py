@@ -119,7 +119,7 @@ class Sending:
                 result = _result(order, OrderStatus.UNKNOWN, repr(error))
         self._metrics.place_seconds.observe((self._clock.now_ns() - started_ns) / 1e9)
         self._metrics.placements.labels(result.status, result.end_reason).inc()
-        if result.end_reason is EndReason.RATE_LIMIT:
+        if result.status is OrderStatus.REJECTED and result.end_reason is EndReason.RATE_LIMIT:
             self._budget.limited()
         elif result.status is OrderStatus.NEW:
             self._budget.served()

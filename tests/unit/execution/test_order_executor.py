@@ -349,3 +349,24 @@ async def test_too_many_batches_at_once_are_refused(world: World) -> None:
             await app.submit(await world.batch(buy(59900 - 100 * number)))
         with pytest.raises(Refusal, match="OVERLOADED"):
             await app.submit(await world.batch(buy(100)))
+
+
+async def test_while_the_exchange_wants_silence_nothing_is_committed(world: World) -> None:
+    await filled_slot(world, 59900)
+    async with world.running() as app:
+        world.venue.held_until_ns = world.clock.now_ns() + 120 * 10**9
+        with pytest.raises(Refusal, match="OVERLOADED"):
+            await app.submit(await world.batch(buy(59800), sell(59900)))
+        await asyncio.sleep(120)
+        await app.submit(await world.batch(buy(59800), sell(59900)))
+
+
+async def test_settling_waits_until_the_exchange_takes_questions(world: World) -> None:
+    async with world.running() as app:
+        world.venue.fates.append(Fate.ANSWER_LOST)
+        await app.submit(await world.batch(buy(59900)))
+        world.venue.held_until_ns = world.clock.now_ns() + 120 * 10**9
+        await asyncio.sleep(110)
+        assert not world.venue.questions
+        await asyncio.sleep(15)
+        assert (await world.slot(59900)).status is SlotStatus.LOCKED

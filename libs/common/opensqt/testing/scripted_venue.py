@@ -77,6 +77,8 @@ class ScriptedVenue:
         self.out_of_sight_s = 0.0
         """How long an accepted order is missing from look-ups."""
         self.latency_s = 0.001
+        self.held_until_ns = 0
+        """Until when it has told everybody to be silent."""
         self.late_by_s = 1.0
         self.questions: list[str] = []
         self.cancels: list[str] = []
