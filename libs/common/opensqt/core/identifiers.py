@@ -74,7 +74,7 @@ def check_bot_id(bot_id: str) -> str:
 
 
 def bot_tag(bot_id: str) -> str:
-    """The bot's four characters in its order ids. Two bots of one account must differ in it."""
+    """The bot's four characters in its order ids. The bots of one ledger must differ in it."""
     return _base36(zlib.crc32(bot_id.encode()) % 36**_TAG, width=_TAG)
 
 

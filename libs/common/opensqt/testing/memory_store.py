@@ -233,4 +233,4 @@ def _with(kept: _Kept, wanted: Wanted) -> GridBook:
 
 
 def _same_tag(one: GridIdentity, other: GridIdentity) -> bool:
-    return one.account == other.account and bot_tag(one.bot_id) == bot_tag(other.bot_id)
+    return bot_tag(one.bot_id) == bot_tag(other.bot_id)

@@ -17,7 +17,7 @@ def tag_taken(identity: GridIdentity, other: str) -> Refusal:
         RefusalReason.VALUE_NOT_ALLOWED,
         field="identity.bot_id",
         value=identity.bot_id,
-        allowed=f"a name whose tag differs from that of {other} on account {identity.account}",
+        allowed=f"a name whose tag in order ids differs from that of bot {other}",
     )
 
 

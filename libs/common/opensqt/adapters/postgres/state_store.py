@@ -1,0 +1,384 @@
+"""`PostgresStateStore`: the books in PostgreSQL, every change one transaction.
+
+The usual change costs one round trip: it is decided on the remembered book and committed by one
+statement that takes effect only if the book is still at that revision. Everything else (the first
+look at a book, a commit of another replica, a refusal, an order that ended long ago) is decided on
+the book as it is stored, under its row's lock.
+"""
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
+from typing import Any, Final, Self, TypeVar
+
+import psycopg
+from psycopg import AsyncConnection
+from psycopg.rows import dict_row
+from psycopg.types.numeric import Int8
+
+from opensqt.adapters.postgres import rows, statements
+from opensqt.adapters.postgres.book_cache import OrderOwners, RememberedBook
+from opensqt.adapters.postgres.listener import CommitListener, notice
+from opensqt.adapters.postgres.pool import Database
+from opensqt.adapters.signals import Signals
+from opensqt.core.errors import Refusal
+from opensqt.core.events import OrderUpdate
+from opensqt.core.grid.book import GridBook, GridChange, GridIdentity
+from opensqt.core.grid.refusals import bot_unknown, compacted, tag_taken
+from opensqt.core.grid.results import Outcome
+from opensqt.core.identifiers import bot_tag
+from opensqt.core.orders import Execution, Order
+from opensqt.market_maker.v1 import state_pb2
+from opensqt.ports import NOTHING_MORE, DependencyError, Wanted
+from opensqt.runtime.config_models import PostgresConfig
+from opensqt.wire.events import encode_order_update
+from opensqt.wire.state import decode_change, encode_change
+
+T = TypeVar("T")
+
+OWNERS_MAX: Final = 100_000
+
+
+class PostgresStateStore:
+    """Implements `ports.StateStore`; open it with `open`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._origin = secrets.token_hex(8)
+        self._signals = Signals()
+        self._turns: dict[str, asyncio.Lock] = {}
+        self._books: dict[str, RememberedBook] = {}
+        self._owners = OrderOwners(OWNERS_MAX)
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def open(cls, config: PostgresConfig) -> AsyncIterator[Self]:
+        """A store on a database whose tables are there (see `migrate`)."""
+        async with Database(config, name="state") as database:
+            store = cls(database)
+            listener = CommitListener(config, origin=store._origin, signals=store._signals)
+            listening = asyncio.create_task(listener.run(), name="postgres-listener")
+            try:
+                yield store
+            finally:
+                listening.cancel()
+                await asyncio.gather(listening, return_exceptions=True)
+
+    async def register(self, identity: GridIdentity, *, now_ns: int) -> tuple[GridBook, bool]:
+        """Create the grid if its bot is not registered."""
+        values = {
+            "bot_id": identity.bot_id,
+            "bot_tag": bot_tag(identity.bot_id),
+            "account": identity.account,
+            "symbol": identity.symbol,
+            "quote": identity.quote,
+            "direction": identity.direction.value,
+            "anchor": identity.anchor,
+            "interval": identity.interval,
+            "epoch": identity.epoch,
+            "created_ns": now_ns,
+            "notice": notice(self._origin, identity.bot_id),
+        }
+        async with self._database.session() as session:
+            answer = await session.execute(statements.REGISTER, values)
+            created = await answer.fetchone() is not None
+            if not created:
+                answer = await session.execute(statements.BOT_OF_TAG, (values["bot_tag"],))
+                holder = await answer.fetchone()
+                if holder is not None and holder[0] != identity.bot_id:
+                    raise tag_taken(identity, holder[0])
+        if created:
+            self._signals.send(identity.bot_id)
+        return await self.load(identity.bot_id), created
+
+    async def transact(
+        self,
+        bot_id: str,
+        decide: Callable[[GridBook], Outcome[T]],
+        wanted: Wanted = NOTHING_MORE,
+    ) -> Outcome[T]:
+        """Decide on the book, and commit the change."""
+        async with self._turns.setdefault(bot_id, asyncio.Lock()):
+            try:
+                outcome = await self._on_remembered(bot_id, decide, wanted)
+                return outcome or await self._on_stored(bot_id, decide, wanted)
+            except Refusal:
+                raise
+            except BaseException:
+                # Cancelled or cut off: whether the change is committed is not known here.
+                self._books.pop(bot_id, None)
+                raise
+
+    async def bot_of_order(self, client_oid: str) -> str | None:
+        """The bot that owns an order."""
+        bot_id = self._owners.get(client_oid)
+        if bot_id is None:
+            row = await self._one(statements.BOT_OF_ORDER, (client_oid,))
+            if row is None:
+                return None
+            bot_id = str(row["bot_id"])
+            self._owners.add(client_oid, bot_id)
+        return bot_id
+
+    async def client_oid_of(self, account: str, symbol: str, exchange_order_id: str) -> str | None:
+        """The client order id of the order that the exchange calls so."""
+        row = await self._one(
+            statements.ORDER_OF_EXCHANGE_ID,
+            {"account": account, "symbol": symbol, "exchange_order_id": exchange_order_id},
+        )
+        return None if row is None else str(row["client_oid"])
+
+    async def load(self, bot_id: str) -> GridBook:
+        """A book as of now."""
+        async with self._database.session() as session:
+            remembered = self._books.get(bot_id)
+            if remembered and await _revision(session, bot_id) == remembered.revision:
+                return remembered.book
+            async with session.transaction():
+                await session.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+                book = await _read_book(session, bot_id, statements.GRID, NOTHING_MORE)
+        if book is None:
+            raise bot_unknown(bot_id)
+        return book
+
+    async def identities(self) -> tuple[GridBook, ...]:
+        """Every registered grid, without slots and orders."""
+        return tuple(_empty_book(row) for row in await self._all(statements.GRIDS, None))
+
+    async def orders(
+        self,
+        bot_id: str,
+        *,
+        live_only: bool,
+        unsettled_only: bool,
+        batch_id: str,
+        limit: int,
+        before: str,
+    ) -> tuple[Order, ...]:
+        """Orders, newest first."""
+        found = await self._all_of(
+            bot_id,
+            statements.ORDERS_LISTED,
+            {
+                "bot_id": bot_id,
+                "live_only": live_only,
+                "unsettled_only": unsettled_only,
+                "batch_id": batch_id,
+                "limit": limit,
+                "before": before,
+            },
+        )
+        return tuple(rows.order_of(row) for row in found)
+
+    async def executions(
+        self, bot_id: str, *, limit: int, before: int
+    ) -> tuple[tuple[int, Execution], ...]:
+        """Executions with their row numbers, newest first."""
+        values = {"bot_id": bot_id, "limit": limit, "before": before}
+        found = await self._all_of(bot_id, statements.EXECUTIONS_LISTED, values)
+        return tuple((row["seq"], rows.execution_of(row)) for row in found)
+
+    async def changes_after(self, bot_id: str, revision: int, limit: int) -> tuple[GridChange, ...]:
+        """Committed changes after a revision."""
+        remembered = self._books.get(bot_id)
+        if remembered and (changes := remembered.changes_after(revision, limit)):
+            return changes
+        values = {"bot_id": bot_id, "revision": revision, "limit": limit}
+        found = await self._all(statements.CHANGES_AFTER, values)
+        if not found:
+            raise bot_unknown(bot_id)
+        newest = found[0]["newest"]
+        oldest = newest if found[0]["oldest"] is None else found[0]["oldest"]
+        if not oldest <= revision <= newest:
+            raise compacted(revision, oldest=oldest, newest=newest)
+        return tuple(_change(row["payload"]) for row in found if row["payload"] is not None)
+
+    def committed(self) -> AbstractAsyncContextManager[AsyncIterator[str]]:
+        """Names of bots that some commit changed; the ones that are known to begin with."""
+        return self._signals.listen(tuple(self._books))
+
+    async def unpublished(self, limit: int) -> tuple[GridChange, ...]:
+        """Changes that were not published yet."""
+        found = await self._all(statements.UNPUBLISHED, {"limit": limit})
+        return tuple(_change(row["payload"]) for row in found)
+
+    async def mark_published(self, changes: tuple[GridChange, ...]) -> None:
+        """These, and every earlier one of their bots, were published."""
+        newest = {change.bot_id: change.revision for change in changes}
+        async with self._database.session() as session, session.transaction():
+            for bot_id, revision in sorted(newest.items()):
+                await session.execute(
+                    statements.MARK_PUBLISHED, {"bot_id": bot_id, "revision": revision}
+                )
+
+    async def compact(self, keep: int) -> int:
+        """Drop published changes, and batches, older than the last `keep` revisions."""
+        async with self._database.session() as session:
+            return (await session.execute(statements.COMPACT, {"keep": keep})).rowcount
+
+    async def quarantine(self, update: OrderUpdate, reason: str, *, now_ns: int) -> None:
+        """Note an update of an order that is not ours, once."""
+        values = {
+            "account": update.account,
+            "symbol": update.symbol,
+            "exchange_order_id": update.exchange_order_id,
+            "client_oid": update.client_oid,
+            "reason": reason,
+            "noted_ns": now_ns,
+            "payload": encode_order_update(update).SerializeToString(),
+        }
+        async with self._database.session() as session:
+            await session.execute(statements.QUARANTINE, values)
+
+    async def ping(self) -> None:
+        """Answer if the database does."""
+        async with self._database.session() as session:
+            await session.execute("SELECT 1")
+
+    # --- changing a book -------------------------------------------------------------------------
+
+    async def _on_remembered(
+        self, bot_id: str, decide: Callable[[GridBook], Outcome[T]], wanted: Wanted
+    ) -> Outcome[T] | None:
+        """Decide on the remembered book; None when that leads to nothing that can be relied on."""
+        remembered = self._books.get(bot_id)
+        book = remembered.with_orders(wanted) if remembered else None
+        if remembered is None or book is None:
+            return None
+        try:
+            outcome = decide(book)
+        except Refusal:
+            return None
+        async with self._database.session() as session:
+            if outcome.change is None:
+                current = await _revision(session, bot_id) == book.revision
+            else:
+                try:
+                    current = await self._write(session, outcome.change)
+                except psycopg.errors.UniqueViolation:
+                    return None  # a batch, or an execution, that is stored and not remembered
+        if not current:
+            return None
+        if outcome.change is not None:
+            self._note(remembered, outcome.book, outcome.change)
+        return outcome
+
+    async def _on_stored(
+        self, bot_id: str, decide: Callable[[GridBook], Outcome[T]], wanted: Wanted
+    ) -> Outcome[T]:
+        """Decide on the stored book, holding its lock until the change is committed."""
+        async with self._database.session() as session, session.transaction():
+            book = await _read_book(session, bot_id, statements.GRID_FOR_UPDATE, wanted)
+            if book is None:
+                raise bot_unknown(bot_id)
+            remembered = self._books.get(bot_id)
+            if remembered is None or remembered.revision != book.revision:
+                remembered = self._books[bot_id] = RememberedBook(book)
+            outcome = decide(book)
+            if outcome.change is not None and not await self._write(session, outcome.change):
+                raise AssertionError(f"{bot_id} moved on while its row was locked")
+        if outcome.change is not None:
+            self._note(remembered, outcome.book, outcome.change)
+        return outcome
+
+    async def _write(self, session: AsyncConnection, change: GridChange) -> bool:
+        """Write a change; False when the book is at another revision than it builds on."""
+        bot_id, totals = change.bot_id, change.totals
+        # Int8: psycopg would send the smallest type that fits, and prepare one statement for each.
+        answer = await session.execute(
+            statements.COMMIT,
+            {
+                "bot_id": bot_id,
+                "revision": Int8(change.revision),
+                "realised_pnl": totals.realised_pnl,
+                "fees": totals.fees,
+                "fills": Int8(totals.fills),
+                "buys": Int8(totals.buys),
+                "sells": Int8(totals.sells),
+                "orders": Int8(totals.orders),
+                "fees_unknown": Int8(totals.fees_unknown),
+                "payload": encode_change(change).SerializeToString(),
+                "batches": rows.as_json(rows.batch_rows(change)),
+                "order_rows": rows.as_json(rows.order_row(order) for order in change.orders),
+                "slot_rows": rows.as_json(rows.slot_row(bot_id, slot) for slot in change.slots),
+                "execution_rows": rows.as_json(
+                    rows.execution_row(bot_id, execution) for execution in change.executions
+                ),
+                "notice": notice(self._origin, bot_id),
+            },
+        )
+        return await answer.fetchone() is not None
+
+    def _note(self, remembered: RememberedBook, book: GridBook, change: GridChange) -> None:
+        remembered.commit(book, change)
+        for order in change.orders:
+            self._owners.add(order.client_oid, change.bot_id)
+        self._signals.send(change.bot_id)
+
+    # --- reading ---------------------------------------------------------------------------------
+
+    async def _all(self, statement: str, values: Any) -> list[dict[str, Any]]:
+        async with self._database.session() as session, session.cursor(row_factory=dict_row) as c:
+            await c.execute(statement, values)
+            return await c.fetchall()
+
+    async def _one(self, statement: str, values: Any) -> dict[str, Any] | None:
+        found = await self._all(statement, values)
+        return found[0] if found else None
+
+    async def _all_of(self, bot_id: str, statement: str, values: Any) -> list[dict[str, Any]]:
+        """Rows of a bot; that there are none may mean that there is no such bot."""
+        found = await self._all(statement, values)
+        if not found and await self._one(statements.REVISION, (bot_id,)) is None:
+            raise bot_unknown(bot_id)
+        return found
+
+
+async def _revision(session: AsyncConnection, bot_id: str) -> int | None:
+    row = await (await session.execute(statements.REVISION, (bot_id,))).fetchone()
+    return None if row is None else int(row[0])
+
+
+async def _read_book(
+    session: AsyncConnection, bot_id: str, grid_statement: str, wanted: Wanted
+) -> GridBook | None:
+    async with session.cursor(row_factory=dict_row) as cursor:
+        grid = await (await cursor.execute(grid_statement, (bot_id,))).fetchone()
+        if grid is None:
+            return None
+        batches = {}
+        if wanted.batch_id or wanted.request_id:
+            await cursor.execute(
+                statements.BATCHES,
+                {
+                    "bot_id": bot_id,
+                    "batch_id": wanted.batch_id,
+                    "request_id": wanted.request_id,
+                },
+            )
+            batches = {row["batch_id"]: rows.batch_of(row) for row in await cursor.fetchall()}
+        ids = {oid for batch in batches.values() for oid in (*batch.placed, *batch.canceled)}
+        await cursor.execute(
+            statements.ORDERS_OF_BOOK,
+            {"bot_id": bot_id, "order_ids": sorted(ids.union(wanted.order_ids))},
+        )
+        orders = {row["client_oid"]: rows.order_of(row) for row in await cursor.fetchall()}
+        await cursor.execute(statements.SLOTS, (bot_id,))
+        slots = {row["price"]: rows.slot_of(row, orders) for row in await cursor.fetchall()}
+    return replace(_empty_book(grid), slots=slots, orders=orders, batches=batches)
+
+
+def _empty_book(row: rows.Row) -> GridBook:
+    return GridBook(
+        identity=rows.identity_of(row), revision=row["revision"], totals=rows.totals_of(row)
+    )
+
+
+def _change(payload: bytes) -> GridChange:
+    try:
+        return decode_change(state_pb2.GridChange.FromString(payload))
+    except Refusal as refusal:
+        raise DependencyError(f"a stored change cannot be read: {refusal}") from refusal

@@ -1,0 +1,131 @@
+"""The PostgreSQL store keeps the contract of every state store; replicas share a database."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from opensqt.adapters.postgres.migrate import migrate
+from opensqt.adapters.postgres.state_store import PostgresStateStore
+from opensqt.core.orders import OrderStatus
+from opensqt.ports import StateStore
+from opensqt.runtime.config_models import PostgresConfig
+from opensqt.testing.contracts.state_store import (
+    SIGNAL_TIMEOUT_S,
+    StateStoreContract,
+    apply,
+    place,
+    reserve,
+)
+from opensqt.testing.grids import NOW_NS, batch_on, execution, filled, identity, opening, update
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def config(database: str) -> PostgresConfig:
+    return PostgresConfig.model_validate({"dsn": database, "connect_timeout_s": 10})
+
+
+class TestPostgresStateStore(StateStoreContract):
+    @pytest.fixture(autouse=True)
+    def _database(self, config: PostgresConfig) -> None:
+        self.config = config
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[StateStore]:
+        await migrate(self.config)
+        async with PostgresStateStore.open(self.config) as store:
+            yield store
+
+    def forgetful(self, store: StateStore) -> StateStore:
+        assert isinstance(store, PostgresStateStore)
+        store._books.clear()
+        return store
+
+
+class TestWithoutMemory(TestPostgresStateStore):
+    """Decides every change on the stored book, as a replica does that was just started."""
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[StateStore]:
+        async with super().opened() as store:
+            assert isinstance(store, PostgresStateStore)
+            decided = store.transact
+
+            async def transact(*args: object) -> object:
+                store._books.clear()
+                return await decided(*args)  # type: ignore[arg-type]
+
+            store.transact = transact  # type: ignore[method-assign, assignment]
+            yield store
+
+
+@pytest.fixture
+async def replicas(config: PostgresConfig) -> AsyncIterator[tuple[StateStore, StateStore]]:
+    await asyncio.gather(migrate(config), migrate(config))
+    async with PostgresStateStore.open(config) as one, PostgresStateStore.open(config) as other:
+        await one.register(identity(), now_ns=NOW_NS)
+        yield one, other
+
+
+async def test_replicas_take_turns_on_one_grid(replicas: tuple[StateStore, StateStore]) -> None:
+    one, other = replicas
+    orders = await place(one, *(opening(99 - n) for n in range(10)))
+    await asyncio.gather(
+        *(apply(replicas[i % 2], filled(order, f"e{i}")) for i, order in enumerate(orders))
+    )
+    book = await one.load("btc")
+    assert book == await other.load("btc")
+    assert book.revision == 1 + len(orders)
+    assert book.totals.fills == len(orders)
+
+
+async def test_a_replica_counts_no_execution_twice(
+    replicas: tuple[StateStore, StateStore],
+) -> None:
+    one, other = replicas
+    (order,) = await place(one, opening(99))
+    fill = execution(order, "e1", "0.004")
+    event = update(order, OrderStatus.PARTIALLY_FILLED, "0.004", fill=fill)
+    await other.load("btc")
+    await apply(other, update(order, OrderStatus.NEW))
+    results = await asyncio.gather(apply(one, event), apply(other, event))
+    assert sorted(result.value.changed for result in results) == [False, True]
+    assert (await one.load("btc")).totals.fills == 1
+
+
+async def test_a_batch_is_known_on_every_replica(replicas: tuple[StateStore, StateStore]) -> None:
+    one, other = replicas
+    batch = batch_on(await one.load("btc"), opening(99))
+    results = await asyncio.gather(reserve(one, batch), reserve(other, batch))
+    assert sorted(result.value.repeated for result in results) == [False, True]
+    assert results[0].value.to_place == results[1].value.to_place
+
+
+async def test_hears_of_the_other_replicas_commits(replicas: tuple[StateStore, StateStore]) -> None:
+    one, other = replicas
+    async with other.committed() as changed:
+        await asyncio.sleep(0.5)  # LISTEN is under way
+        await place(one, opening(99))
+        async with asyncio.timeout(SIGNAL_TIMEOUT_S):
+            assert await anext(changed) == "btc"
+    assert [c.revision for c in await other.changes_after("btc", 0, 9)] == [1]
+
+
+async def test_a_cancelled_change_leaves_no_wrong_memory(
+    replicas: tuple[StateStore, StateStore],
+) -> None:
+    one, _ = replicas
+    await place(one, opening(99))
+    for n in range(20):
+        batch = batch_on(await one.load("btc"), opening(98 - n))
+        change = asyncio.create_task(reserve(one, batch))
+        await asyncio.sleep(n * 0.0002)
+        change.cancel()
+        await asyncio.gather(change, return_exceptions=True)
+        await reserve(one, batch)  # whether it was committed or not
+        book = await one.load("btc")
+        assert book.revision == n + 2
+        assert len(book.live_orders()) == n + 2
