@@ -11,7 +11,7 @@ from opensqt.core.events import Gate, GateBeat
 from opensqt.core.grid.book import Direction, GridBook, GridIdentity, Slot
 from opensqt.core.instrument import Instrument
 from opensqt.core.orders import Order, Purpose, Side
-from opensqt.ports import GATE
+from opensqt.ports import GATE, Clock
 from opensqt.runtime.metrics import Metrics
 from opensqt.testing.memory_bus import MemoryBus
 from opensqt.testing.memory_positions import MemoryPositions
@@ -38,7 +38,7 @@ BTCUSDT = Instrument(
 class World:
     """What outlives an execution service: the exchange's book, the state, the bus."""
 
-    clock: VirtualClock = field(default_factory=VirtualClock)
+    clock: Clock = field(default_factory=VirtualClock)
     store: MemoryStore = field(default_factory=MemoryStore)
     bus: MemoryBus = field(default_factory=MemoryBus)
     book: Book = field(default_factory=Book)
