@@ -324,14 +324,30 @@ async def test_paused_it_decides_nothing_and_leaves_its_orders() -> None:
 
 
 @virtually
-async def test_the_anchor_is_the_first_price_on_a_whole_interval_and_never_moves() -> None:
+async def test_the_anchor_is_the_first_price_on_a_whole_interval_and_outlives_a_restart() -> None:
     world = World()
+    world.price = D(1004)
     async with world.running():
         await settle()
         assert (await world.book()).identity.anchor == 1000
-    identity = BOT.identity(D(1207))
-    assert identity.anchor == 1210
-    assert (await world.positions.register_grid(identity)).identity.anchor == 1000
+    again = World(store=world.store)
+    again.price = D(1017)
+    async with again.running():
+        await settle()
+        assert again.bot.identity(again.price).anchor == 1020
+        assert (await again.book()).identity.anchor == 1000
+
+
+@virtually
+async def test_a_restart_finds_its_orders_and_places_none_of_them_again() -> None:
+    world = World()
+    async with world.running():
+        await settle()
+    again = World(store=world.store)
+    async with again.running():
+        await settle(5)
+        assert again.batches == []
+        assert await again.resting() == WINDOW
 
 
 def test_a_market_below_one_interval_still_has_a_level() -> None:

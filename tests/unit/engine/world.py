@@ -55,11 +55,11 @@ BOT = Bot(
 class World:
     """Everything around one engine, in one process, on virtual time."""
 
-    def __init__(self, bot: Bot = BOT) -> None:
+    def __init__(self, bot: Bot = BOT, *, store: MemoryStore | None = None) -> None:
         self.bot = bot
         self.clock = VirtualClock()
         self.bus = MemoryBus()
-        self.store = MemoryStore()
+        self.store = store or MemoryStore()
         self.positions = WatchedPositions(self.store, self.clock)
         self.metrics = Metrics()
         self.engine = DurableEngine(
