@@ -1,0 +1,1 @@
+"""The gate's migrations, in the order of their numbers; `migrate` runs them."""
