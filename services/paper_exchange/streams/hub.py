@@ -22,19 +22,30 @@ class Connection:
 
     Args:
         socket: The prepared socket.
+        transport: What lies below it, to break it with.
         combined: Frames are ``{"stream": ..., "data": ...}`` instead of the bare event.
     """
 
-    def __init__(self, socket: web.WebSocketResponse, *, combined: bool) -> None:
+    def __init__(
+        self,
+        socket: web.WebSocketResponse,
+        transport: asyncio.Transport | None,
+        *,
+        combined: bool,
+    ) -> None:
         self.socket = socket
+        self._transport = transport
         self.combined = combined
         self.streams: set[str] = set()
         self._queue: deque[bytes] = deque()
         self._wake = asyncio.Event()
+        self._cut = False
         self._writer = asyncio.create_task(self._write())
 
     def send(self, frame: bytes) -> None:
         """Queue a frame; a full queue ends the connection."""
+        if self._cut:
+            return
         if len(self._queue) >= QUEUE_MAX:
             _log.warning("stream_client_does_not_read")
             self.cut()
@@ -44,10 +55,11 @@ class Connection:
 
     def cut(self) -> None:
         """Break the connection without a goodbye."""
+        self._cut = True
         self._writer.cancel()
-        transport = self.socket.get_extra_info("transport")
-        if transport is not None:
-            transport.abort()
+        self._queue.clear()
+        if self._transport is not None:
+            self._transport.abort()
 
     async def close(self) -> None:
         """Stop writing and say goodbye."""

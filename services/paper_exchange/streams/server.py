@@ -45,7 +45,7 @@ class StreamServer:
         await socket.prepare(request)
         parts = [part for part in request.path.split("/") if part]
         parts = parts[1:] if parts[0] in _ROUTES else parts
-        connection = Connection(socket, combined=parts[0] == "stream")
+        connection = Connection(socket, request.transport, combined=parts[0] == "stream")
         hub = self._venue.hub
         hub.join(connection)
         try:
