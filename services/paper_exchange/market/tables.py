@@ -2,10 +2,10 @@
 
 A candle does not tell the way of the price within it. The way assumed is the one with the fewest
 turns that meets all four prices: open, the nearer of high and low, the other one, close; a rising
-candle with both equally near goes to its low first. It is walked in straight lines,
-`STEPS_PER_CANDLE` trades evenly spaced, each with an equal share of the volume; a rising step's
-trades hit the ask, a falling one's the bid. Within that assumption nothing looks ahead: a trade is
-only known when its time comes.
+candle with both equally near goes to its low first. It is walked in three straight lines of
+`STEPS_PER_LEG` trades each, evenly spaced, each with an equal share of the volume (rounded down to
+the step but never to nothing); a falling step hits the bid, any other lifts the ask. Nothing looks
+ahead: a trade is only known when its time comes.
 """
 
 from collections.abc import Iterator
@@ -19,7 +19,8 @@ from opensqt.core.numbers import NotExactError, divide, parse_decimal
 from services.paper_exchange.market.lines import read_lines
 from services.paper_exchange.market.ticks import DamagedData, Tick, positive
 
-STEPS_PER_CANDLE: Final = 12
+STEPS_PER_LEG: Final = 4
+_TRADES: Final = 3 * STEPS_PER_LEG + 1
 _MS: Final = 1_000_000
 _S: Final = 1_000_000_000
 _MICROSECONDS_FROM: Final = 10**14  # a time of 1973 in microseconds, of the year 5138 in ms
@@ -108,7 +109,7 @@ class CandlesTable:
                     symbol=self._instrument.symbol,
                     happening=trade,
                 )
-            trade_id += STEPS_PER_CANDLE
+            trade_id += _TRADES
         if first_ns is None:
             raise DamagedData(self._path, number + 1, "there are no candles")
 
@@ -119,25 +120,22 @@ class CandlesTable:
         low_first = start - low <= high - start if close >= start else start - low < high - start
         turns = (start, low, high, close) if low_first else (start, high, low, close)
         share = max(
-            self._instrument.quantity_at_most(divide(volume, Decimal(STEPS_PER_CANDLE))),
+            self._instrument.quantity_at_most(divide(volume, Decimal(_TRADES))),
             self._instrument.step_size,
         )
         if not volume:
             return
         before = start
-        for step in range(STEPS_PER_CANDLE):
-            leg, done = divmod(step * 3, STEPS_PER_CANDLE - 1)
-            if leg == 3:
-                price = close
-            else:
-                part = divide(Decimal(done), Decimal(STEPS_PER_CANDLE - 1))
-                price = turns[leg] + (turns[leg + 1] - turns[leg]) * part
+        for step in range(_TRADES):
+            leg, done = divmod(step, STEPS_PER_LEG)
+            way = (turns[leg + 1] - turns[leg]) * done if done else Decimal(0)
+            price = turns[leg] + divide(way, Decimal(STEPS_PER_LEG))
             price = self._instrument.round_price(price)
             yield MarketTrade(
                 price=price,
                 quantity=share,
                 buyer_is_maker=price < before,
-                time_ns=opened_ns + self._interval_ns * step // STEPS_PER_CANDLE,
+                time_ns=opened_ns + self._interval_ns * step // _TRADES,
                 trade_id=trade_id + step,
             )
             before = price
