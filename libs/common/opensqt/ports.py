@@ -231,6 +231,16 @@ class AccountFeed(Protocol):
         """
         ...
 
+    async def find_order_by_exchange_id(
+        self, symbol: str, exchange_order_id: str
+    ) -> OrderUpdate | None:
+        """As `find_order`, by the exchange's own id.
+
+        Raises:
+            DependencyError: No answer that can be relied upon.
+        """
+        ...
+
     async def open_orders(self, symbol: str) -> tuple[OrderUpdate, ...]:
         """Every open order of the account on `symbol`, ours or not.
 

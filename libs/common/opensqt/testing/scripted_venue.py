@@ -140,6 +140,15 @@ class ScriptedVenue:
             return None
         return replace(found, source=UpdateSource.QUERY)
 
+    async def find_order_by_exchange_id(
+        self, symbol: str, exchange_order_id: str
+    ) -> OrderUpdate | None:
+        """Where an order stands, by the exchange's own id."""
+        for client_oid, update in self.book.orders.items():
+            if update.exchange_order_id == exchange_order_id:
+                return await self.find_order(symbol, client_oid)
+        return None
+
     def fill(self, client_oid: str) -> OrderUpdate:
         """Fill an open order whole."""
         known = self.book.orders[client_oid]

@@ -205,15 +205,23 @@ class BinanceUsdmExchange:
         Raises:
             DependencyError: No answer that can be relied upon.
         """
-        params = {"symbol": symbol, "origClientOrderId": client_oid}
+        return await self._find({"symbol": symbol, "origClientOrderId": client_oid})
+
+    async def find_order_by_exchange_id(
+        self, symbol: str, exchange_order_id: str
+    ) -> OrderUpdate | None:
+        """As `find_order`, by the exchange's own id."""
+        return await self._find({"symbol": symbol, "orderId": exchange_order_id})
+
+    async def _find(self, params: Mapping[str, Any]) -> OrderUpdate | None:
         try:
             row = await self._requests.signed("find", self._client.fapiPrivateGetOrder, params)
         except AnswerError as error:
             if classify(EXCHANGE, error.answer).proof is Proof.NO_SUCH_ORDER:
                 return None
-            raise DependencyError(f"look-up of {client_oid}: {error}") from None
+            raise DependencyError(f"look-up of an order: {error}") from None
         except (NotSentError, NoAnswerError) as error:
-            raise DependencyError(f"look-up of {client_oid}: {error}") from None
+            raise DependencyError(f"look-up of an order: {error}") from None
         with _read("order"):
             return self._update(row, UpdateSource.QUERY)
 
@@ -265,6 +273,16 @@ class BinanceUsdmExchange:
         rows = await self._ask("positionRisk", method, {"symbol": symbol})
         with _read("positionRisk"):
             return queried_position(symbol, rows)
+
+    async def hedge_mode(self) -> bool:
+        """Whether the account keeps long and short positions apart; orders here assume it does not.
+
+        Raises:
+            DependencyError: No answer that can be relied upon.
+        """
+        answer = await self._ask("positionMode", self._client.fapiPrivateGetPositionSideDual, {})
+        with _read("positionMode"):
+            return {"true": True, "false": False}[str(answer["dualSidePosition"]).lower()]
 
     async def _create_listen_key(self) -> str:
         answer = await self._ask(
