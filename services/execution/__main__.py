@@ -9,7 +9,10 @@ from opensqt.adapters.ccxt import open_binance_usdm
 from opensqt.adapters.grpc.position_manager import GrpcPositionManager
 from opensqt.adapters.nats import open_nats_bus
 from opensqt.market_maker.v1 import execution_service_pb2_grpc as pb_grpc
+from opensqt.ports import DependencyError
+from opensqt.runtime.config import refuse
 from opensqt.runtime.grpc_channel import open_channel
+from opensqt.runtime.retries import until_it_answers
 from opensqt.runtime.service import ServiceContext, run_service
 from services.execution.app import ExecutionApp
 from services.execution.config import ExecutionConfig
@@ -40,6 +43,11 @@ async def serve(config: ExecutionConfig, context: ServiceContext) -> AsyncIterat
             metrics=context.metrics,
         ) as venue,
     ):
+        hedging = await until_it_answers("exchange", venue.hedge_mode, errors=(DependencyError,))
+        if hedging:
+            raise refuse(
+                "exchange", "an account in hedge mode", "an account in one-way position mode"
+            )
         app = ExecutionApp(
             account=config.account,
             venue=venue,

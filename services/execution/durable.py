@@ -37,10 +37,12 @@ SETTLED: Final = "settled"
 LEFT_TO_REAPER: Final = "left to the reaper"
 
 THREADS_MAX: Final = 16
-KEPT: Final = timedelta(days=1)
+KEPT: Final = timedelta(hours=6)
 """Workflows that finished earlier are deleted."""
 SWEEP_INTERVAL_S: Final = 600.0
 SWEEP_SIZE: Final = 500
+SWEEP_PAUSE_S: Final = 1.0
+"""Deleting much is done in parts, so that trading hardly notices."""
 
 SettleBatch = Callable[[str, str, list[str]], Coroutine[Any, Any, str]]
 
@@ -183,22 +185,29 @@ class DurableSettlement:
 
     async def _sweep(self) -> None:
         """Delete what finished long ago."""
+        pause_s = SWEEP_INTERVAL_S
         while True:
-            await asyncio.sleep(SWEEP_INTERVAL_S)
-            now = datetime.fromtimestamp(self._clock.now_ns() / 1e9, UTC)
+            await asyncio.sleep(pause_s)
+            pause_s = SWEEP_INTERVAL_S
             try:
-                old = await DBOS.list_workflows_async(
-                    status=["SUCCESS", "ERROR", "CANCELLED"],
-                    name=WORKFLOW_NAME,
-                    completed_before=(now - KEPT).isoformat(),
-                    limit=SWEEP_SIZE,
-                    load_input=False,
-                    load_output=False,
-                )
-                if old:
-                    await DBOS.delete_workflows_async([status.workflow_id for status in old])
+                if await self._delete_finished() == SWEEP_SIZE:
+                    pause_s = SWEEP_PAUSE_S
             except (error.DBOSException, SQLAlchemyError) as problem:
                 _log.warning("finished_workflows_not_deleted", problem=str(problem))
+
+    async def _delete_finished(self) -> int:
+        now = datetime.fromtimestamp(self._clock.now_ns() / 1e9, UTC)
+        old = await DBOS.list_workflows_async(
+            status=["SUCCESS", "ERROR", "CANCELLED"],
+            name=WORKFLOW_NAME,
+            completed_before=(now - KEPT).isoformat(),
+            limit=SWEEP_SIZE,
+            load_input=False,
+            load_output=False,
+        )
+        if old:
+            await DBOS.delete_workflows_async([status.workflow_id for status in old])
+        return len(old)
 
 
 def _dbos_config(config: SettlementConfig, account: str) -> DBOSConfig:

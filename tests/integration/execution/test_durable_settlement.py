@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import psycopg
@@ -14,6 +15,7 @@ from pydantic import SecretStr
 
 from opensqt.runtime.clock import SystemClock
 from opensqt.runtime.config_models import PostgresConfig
+from services.execution import durable as durable_module
 from services.execution.config import SettlementConfig
 from services.execution.durable import DurableSettlement
 from services.execution.settlement import Round, Settlement, SettleTask
@@ -84,6 +86,28 @@ async def test_nothing_of_ours_is_pickled(database: str) -> None:
         outputs = connection.execute("SELECT output FROM dbos.operation_outputs").fetchall()
     assert json.loads(inputs)["positionalArgs"] == ["alpha:1", "alpha", ["gb1", "gs1"]]
     assert [json.loads(output) for (output,) in outputs if output is not None]
+
+
+async def test_what_finished_long_ago_is_deleted(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("SWEEP_INTERVAL_S", 0.2), ("SWEEP_PAUSE_S", 0.01), ("SWEEP_SIZE", 2)):
+        monkeypatch.setattr(durable_module, name, value)
+    rounds = Rounds(None)
+    async with durable(database, rounds) as settlement:
+        for number in range(5):
+            await settlement.see_to(task(number))
+        await until_idle(settlement)
+        await asyncio.sleep(0.5)
+        assert len(statuses(database)) == 5
+        monkeypatch.setattr(durable_module, "KEPT", timedelta(seconds=-5))
+        async with asyncio.timeout(20):
+            while statuses(database):
+                await asyncio.sleep(0.1)
+    with psycopg.connect(database) as connection:
+        for table in ("workflow_input", "operation_outputs"):
+            rows = connection.execute(f"SELECT count(*) FROM dbos.{table}").fetchone()
+            assert rows == (0,)
 
 
 @asynccontextmanager
