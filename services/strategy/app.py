@@ -32,7 +32,7 @@ from opensqt.ports import (
     Topic,
 )
 from opensqt.runtime.bot_config import BotConfig
-from opensqt.runtime.config import ConfigError, ConfigProblem
+from opensqt.runtime.config import ConfigError, ConfigProblem, refuse
 from opensqt.runtime.metrics import Metrics
 from opensqt.runtime.retries import until_it_answers
 from services.strategy.check import check_past, check_rules, check_symbol, prefixed
@@ -173,11 +173,17 @@ class StrategyApp:
         return engine
 
     async def _price_now(self, symbol: str) -> Decimal | None:
-        """A price to check amounts with, if there is one already; prices may begin after us."""
+        """A price to check amounts with, if there is one already; prices may begin after us.
+
+        Raises:
+            ConfigError: Nobody watches the symbol.
+        """
         try:
             return price_of(await self._market_data.price(symbol))
         except DependencyError:
             return None
+        except Refusal as refusal:
+            raise refuse("symbol", symbol, f"what market_data watches ({refusal})") from None
 
     async def _add(self, config: BotConfig, instrument: Instrument) -> None:
         grid = config.grid.to_core()
