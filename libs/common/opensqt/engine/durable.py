@@ -94,6 +94,10 @@ class DurableEngine:
         self._batches = 0
         self._decided_ns = 0
         self._meters = DecisionMeters(metrics, bot.bot_id)
+        self._meters.show(
+            trading=lambda: self.status().phase is Phase.TRADING,
+            watch_restarts=lambda: self._watch.restarts,
+        )
         for candle in candles:
             self.hear_candle(candle)
 

@@ -1,5 +1,7 @@
 """The metrics of a bot's decisions, looked up once."""
 
+from collections.abc import Callable
+
 from opensqt.core.actions import ActionBatch, Place
 from opensqt.runtime.metrics import Metrics
 
@@ -18,9 +20,20 @@ class DecisionMeters:
             "From the receipt of a price to the decision that it caused being sent.",
             ("bot",),
         ).labels(bot_id)
+        self._trading = metrics.gauge(
+            "strategy_trading", "1 while the bot may open positions.", ("bot",)
+        ).labels(bot_id)
+        self._restarts = metrics.gauge(
+            "strategy_watch_restarts", "How often watching the state began again.", ("bot",)
+        ).labels(bot_id)
         self._batches = {flag: batches.labels(bot_id, str(flag).lower()) for flag in (True, False)}
         self._places = actions.labels(bot_id, "place")
         self._cancels = actions.labels(bot_id, "cancel")
+
+    def show(self, *, trading: Callable[[], bool], watch_restarts: Callable[[], int]) -> None:
+        """Show how the bot stands, asked for whenever the metrics are read."""
+        self._trading.set_function(lambda: float(trading()))
+        self._restarts.set_function(lambda: float(watch_restarts()))
 
     def count(self, batch: ActionBatch, *, repeated: bool) -> None:
         """Count a batch that was handed over."""
