@@ -76,7 +76,6 @@ class Draft:
                 replace(
                     execution,
                     realised_pnl=held.realised if order.purpose is Purpose.CLOSE else None,
-                    slot_price=order.slot_price,
                 )
             )
         self._totals = totals

@@ -29,7 +29,7 @@ class CountedFill:
     quote: Decimal
     """Paid or received for `quantity`, before fees."""
     execution: Execution | None
-    """The execution, if it was not counted before."""
+    """The execution, if it was not counted before; it names the order by our id."""
 
 
 def count_fill(order: Order, update: OrderUpdate) -> CountedFill:
@@ -53,7 +53,17 @@ def count_fill(order: Order, update: OrderUpdate) -> CountedFill:
         ),
         quantity=quantity,
         quote=quote,
-        execution=execution,
+        execution=None if execution is None else _owned(execution, order),
+    )
+
+
+def _owned(execution: Execution, order: Order) -> Execution:
+    """Exchanges may name the order by their own id alone; ours is what a fill is counted under."""
+    return replace(
+        execution,
+        client_oid=order.client_oid,
+        exchange_order_id=execution.exchange_order_id or order.exchange_order_id,
+        slot_price=order.slot_price,
     )
 
 
@@ -88,13 +98,15 @@ class Holding:
         then opens the other way, because that is what the account now holds.
         """
         held, cost = slot.position_qty, slot.entry_cost
+        if not counted.quantity:  # an execution that tells the fee of what was counted before
+            return cls(quantity=held, cost=cost, exit_price=slot.exit_price, realised=ZERO)
         signed = counted.quantity * order.side.sign
+        opening_exit = order.exit_price if order.purpose is Purpose.OPEN else None
         if held * signed >= 0:
-            opens = order.purpose is Purpose.OPEN and order.exit_price is not None
             return cls(
                 quantity=held + signed,
                 cost=cost + counted.quote,
-                exit_price=order.exit_price if opens else slot.exit_price,
+                exit_price=slot.exit_price if opening_exit is None else opening_exit,
                 realised=ZERO,
             )
         closed = min(counted.quantity, abs(held))
@@ -105,7 +117,7 @@ class Holding:
         return cls(
             quantity=left,
             cost=cost - closed_cost + counted.quote - closed_quote,
-            exit_price=slot.exit_price if left else None,
+            exit_price=slot.exit_price if left * held > 0 else opening_exit if left else None,
             realised=gain if held > 0 else -gain,
         )
 

@@ -14,7 +14,7 @@ from opensqt.core.grid.fills import count_fill
 from opensqt.core.grid.results import Applied, Outcome, PlacementResult, Reservation
 from opensqt.core.identifiers import grid_order_id
 from opensqt.core.numbers import plain
-from opensqt.core.orders import Order, Purpose, next_status
+from opensqt.core.orders import EndReason, Order, OrderStatus, Purpose, next_status
 
 
 class SlotManager:
@@ -98,21 +98,12 @@ class SlotManager:
                     value=result.client_oid,
                     allowed=f"orders of bot {self._book.identity.bot_id}",
                 )
-            status = next_status(order.status, result.status)
-            known_id = order.exchange_order_id or result.exchange_order_id
-            if status is order.status and known_id == order.exchange_order_id:
-                continue
-            ended = status.terminal and not order.status.terminal
-            draft.put(
-                replace(
-                    order,
-                    status=status,
-                    exchange_order_id=known_id,
-                    end_reason=result.end_reason if ended else order.end_reason,
-                    end_text=result.end_text[:200] if ended else order.end_text,
-                    updated_ns=now_ns,
-                )
+            changed = replace(
+                _reported(order, result.status, result.end_reason, result.end_text),
+                exchange_order_id=order.exchange_order_id or result.exchange_order_id,
             )
+            if changed != order:
+                draft.put(replace(changed, updated_ns=now_ns))
         after, change = draft.commit()
         return Outcome(book=after, change=change, value=after.revision)
 
@@ -120,19 +111,20 @@ class SlotManager:
         """Apply what is known of an order. Duplicates, repeats and late events change nothing."""
         book = self._book
         order = book.orders.get(update.client_oid)
-        if doubt := _contradiction(order, update):
-            value = Applied(revision=book.revision, changed=False, quarantined=doubt)
-            return Outcome(book=book, change=None, value=value)
-        assert order is not None
-        draft = Draft(book, now_ns)
+        if order is None:
+            return self._put_aside("not an order of this grid")
         counted = count_fill(order, update)
-        status = next_status(order.status, update.status)
-        ended = status.terminal and not order.status.terminal
+        if doubt := _contradiction(book.identity.account, order, update, counted.order):
+            return self._put_aside(doubt)
+        draft = Draft(book, now_ns)
+        said = update.status
+        if not counted.order.remaining:
+            said = OrderStatus.FILLED  # whether or not somebody says so
+        elif said is OrderStatus.NEW and counted.order.filled_quantity:
+            said = OrderStatus.PARTIALLY_FILLED
         changed = replace(
-            counted.order,
-            status=status,
+            _reported(counted.order, said, update.end_reason),
             exchange_order_id=order.exchange_order_id or update.exchange_order_id,
-            end_reason=update.end_reason if ended else order.end_reason,
         )
         if changed == order:
             value = Applied(revision=book.revision, changed=False)
@@ -143,6 +135,11 @@ class SlotManager:
         return Outcome(
             book=after, change=change, value=Applied(revision=after.revision, changed=True)
         )
+
+    def _put_aside(self, reason: str) -> Outcome[Applied]:
+        book = self._book
+        value = Applied(revision=book.revision, changed=False, quarantined=reason)
+        return Outcome(book=book, change=None, value=value)
 
     def _repeated(self, known: BatchRecord) -> Reservation:
         orders = self._book.orders
@@ -228,15 +225,29 @@ def _objection(slot: Slot, action: Place) -> str:
     return ""
 
 
-def _contradiction(order: Order | None, update: OrderUpdate) -> str:
+def _reported(order: Order, said: OrderStatus, reason: EndReason, text: str = "") -> Order:
+    """The order once its status is reported; why it ended belongs to the end that counts."""
+    status = next_status(order.status, said)
+    if status is order.status:
+        return order
+    if not status.terminal or status is OrderStatus.FILLED:
+        return replace(order, status=status, end_reason=EndReason.NONE, end_text="")
+    if reason is EndReason.NONE and status is OrderStatus.CANCELED and order.cancel_requested:
+        reason = EndReason.CANCEL_REQUESTED
+    return replace(order, status=status, end_reason=reason, end_text=text[:200])
+
+
+def _contradiction(account: str, order: Order, update: OrderUpdate, counted: Order) -> str:
     """Why an update cannot be about the order as we committed it; empty when it can."""
-    if order is None:
-        return "not an order of this grid"
+    if update.account != account:
+        return f"the grid trades on account {account}, not {update.account}"
     if update.symbol != order.symbol or update.side is not order.side:
         return f"we ordered {order.side} {order.symbol}, not {update.side} {update.symbol}"
     if update.quantity is not None and update.quantity != order.quantity:
         return f"we ordered {plain(order.quantity)}, not {plain(update.quantity)}"
-    executed = update.execution.quantity if update.execution else update.filled_quantity
-    if not 0 <= max(executed, update.filled_quantity) <= order.quantity:
-        return f"filled {plain(update.filled_quantity)} of {plain(order.quantity)}"
+    most = max(update.filled_quantity, counted.executed_quantity)
+    if most > order.quantity:
+        return f"filled {plain(most)} of {plain(order.quantity)}"
+    if update.status is OrderStatus.FILLED and counted.remaining:
+        return f"FILLED with {plain(counted.filled_quantity)} of {plain(order.quantity)}"
     return ""
