@@ -1,27 +1,27 @@
 """`GrpcMarketData`: the market data service over a channel, as the `MarketData` port."""
 
-from __future__ import annotations  # grpc is generic in its stubs only
-
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import Any, Final, TypeVar
+
+import grpc.aio
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random
 
 from opensqt.core.errors import Refusal
+from opensqt.core.events import Candle, FundingUpdate, PriceChange, StreamStatus
+from opensqt.core.instrument import Instrument
 from opensqt.market_maker.v1 import market_data_service_pb2 as pb
 from opensqt.market_maker.v1.market_data_service_pb2_grpc import MarketDataServiceStub
 from opensqt.ports import DependencyError
 from opensqt.runtime.errors import domain_errors
-from opensqt.wire.events import decode_price_change
+from opensqt.wire.events import decode_funding_update, decode_price_change, decode_stream_status
 from opensqt.wire.resources import decode_candle, decode_instrument
 
-if TYPE_CHECKING:
-    import grpc.aio
-
-    from opensqt.core.events import Candle, PriceChange
-    from opensqt.core.instrument import Instrument
-
 T = TypeVar("T")
+R = TypeVar("R")
 
-PAGE: Final = 1000
+ATTEMPTS: Final = 3
+WAIT_MAX_S: Final = 0.2
+PAGE_SIZE: Final = 1000
 
 
 class GrpcMarketData:
@@ -29,10 +29,10 @@ class GrpcMarketData:
 
     Args:
         channel: To the market data service; stays the caller's to close.
-        timeout_s: Deadline of each call.
+        timeout_s: Deadline of each attempt of a call.
     """
 
-    def __init__(self, channel: grpc.aio.Channel, *, timeout_s: float = 5.0) -> None:
+    def __init__(self, channel: grpc.aio.Channel, *, timeout_s: float = 2.0) -> None:
         self._stub = MarketDataServiceStub(channel)
         self._timeout_s = timeout_s
 
@@ -41,38 +41,53 @@ class GrpcMarketData:
         found: list[Instrument] = []
         token = ""
         while True:
-            request = pb.ListInstrumentsRequest(page_size=PAGE, page_token=token)
-            response = await self._ask(self._stub.ListInstruments, request)
-            found += (_answer(decode_instrument, message) for message in response.instruments)
-            token = response.next_page_token
+            request = pb.ListInstrumentsRequest(page_size=PAGE_SIZE, page_token=token)
+            answer = await self._ask(self._stub.ListInstruments, request)
+            found += (_read(decode_instrument, item) for item in answer.instruments)
+            token = answer.next_page_token
             if not token:
-                return tuple(sorted(found, key=lambda instrument: instrument.symbol))
+                return tuple(found)
 
     async def price(self, symbol: str) -> PriceChange:
-        """The latest price."""
-        response = await self._ask(self._stub.GetPrice, pb.GetPriceRequest(symbol=symbol))
-        return _answer(decode_price_change, response.price)
+        """The latest price; `DependencyError` as long as none has come."""
+        answer = await self._ask(self._stub.GetPrice, pb.GetPriceRequest(symbol=symbol))
+        return _read(decode_price_change, answer.price)
+
+    async def funding(self, symbol: str) -> FundingUpdate:
+        """The latest funding rate; `DependencyError` as long as none has come."""
+        answer = await self._ask(self._stub.GetFunding, pb.GetFundingRequest(symbol=symbol))
+        return _read(decode_funding_update, answer.funding)
 
     async def candles(self, symbol: str, limit: int) -> tuple[Candle, ...]:
-        """The latest closed candles of one minute, oldest first."""
-        found: list[Candle] = []
-        token = ""
-        while True:
-            request = pb.ListCandlesRequest(symbol=symbol, page_size=PAGE, page_token=token)
-            response = await self._ask(self._stub.ListCandles, request)
-            found += (_answer(decode_candle, message) for message in response.candles)
-            token = response.next_page_token
-            if not token:
-                return tuple(candle for candle in found if candle.closed)[-limit:]
+        """The latest closed candles of one minute, oldest first; fewer while it has no more."""
+        # One more than asked for, since the last one may not be closed.
+        request = pb.ListCandlesRequest(symbol=symbol, page_size=min(limit + 1, PAGE_SIZE))
+        answer = await self._ask(self._stub.ListCandles, request)
+        found = (_read(decode_candle, candle) for candle in answer.candles)
+        return tuple(candle for candle in found if candle.closed)[-limit:]
+
+    async def stream_status(self) -> StreamStatus:
+        """Whether the order stream can be relied upon."""
+        answer = await self._ask(self._stub.GetStreamStatus, pb.GetStreamStatusRequest())
+        return _read(decode_stream_status, answer.status)
 
     async def _ask(self, call: Callable[..., Awaitable[T]], request: Any) -> T:
+        retrying = AsyncRetrying(
+            retry=retry_if_exception_type(DependencyError),
+            stop=stop_after_attempt(ATTEMPTS),
+            wait=wait_random(0, WAIT_MAX_S),
+            reraise=True,
+        )
+        return await retrying(self._once, call, request)
+
+    async def _once(self, call: Callable[..., Awaitable[T]], request: Any) -> T:
         with domain_errors():
             return await call(request, timeout=self._timeout_s)
 
 
-def _answer(decode: Callable[[Any], T], message: Any) -> T:
+def _read(decode: Callable[[Any], R], message: Any) -> R:
     """What the service said; that we cannot read it is its fault, not our request's."""
     try:
         return decode(message)
     except Refusal as refusal:
-        raise DependencyError(f"market_data's answer cannot be read: {refusal}") from None
+        raise DependencyError(f"market data's answer cannot be read: {refusal}") from None
