@@ -1,9 +1,11 @@
 """Starts the execution service: ``python -m services.execution --config execution.yaml``."""
 
 import asyncio
+import contextlib
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Final
 
 from opensqt.adapters.ccxt import open_binance_usdm
 from opensqt.adapters.grpc.position_manager import GrpcPositionManager
@@ -19,6 +21,9 @@ from services.execution.config import ExecutionConfig
 from services.execution.durable import DurableSettlement
 from services.execution.servicer import ALLOWLIST, DESCRIPTOR, ExecutionServicer
 from services.execution.settlement import Round
+
+START_WAIT_S: Final = 2.0
+"""The process says that it serves once it has started, or after this: the state may be slower."""
 
 
 @asynccontextmanager
@@ -71,6 +76,9 @@ async def serve(config: ExecutionConfig, context: ServiceContext) -> AsyncIterat
             running = tasks.start("execution", app.run(stop), may_end=True)
             async with server:
                 context.announce(grpc=server.port)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(START_WAIT_S):
+                        await app.started()
                 yield
                 # No batch is taken while the calls in flight end.
                 stop.set()

@@ -36,7 +36,17 @@ applications of one database, so the account is added."""
 SETTLED: Final = "settled"
 LEFT_TO_REAPER: Final = "left to the reaper"
 
-THREADS_MAX: Final = 16
+DBOS_ERRORS: Final = (error.DBOSException, SQLAlchemyError)
+
+ANSWER_TIMEOUT_S: Final = 5.0
+BEGINNING_MAX: Final = 8
+"""Tasks that wait to be begun. Without its database DBOS waits, in a thread for each, and for ever;
+what is beyond the bound is left to the reaper."""
+
+THREADS_MAX: Final = 256
+"""DBOS makes its threads the loop's default executor. Each workflow that waits for the database
+holds one, and there must be some left for everybody else."""
+
 KEPT: Final = timedelta(hours=6)
 """Workflows that finished earlier are deleted."""
 SWEEP_INTERVAL_S: Final = 600.0
@@ -67,6 +77,7 @@ class DurableSettlement:
         self._account = account
         self._clock = clock
         self._running: dict[str, tuple[SettleTask, asyncio.Task[object]]] = {}
+        self._beginning: set[asyncio.Task[bool]] = set()
         self._sweeping: asyncio.Task[None] | None = None
         self._closing = False
 
@@ -76,6 +87,20 @@ class DurableSettlement:
         Raises:
             DependencyError: It could not be begun.
         """
+        if len(self._beginning) >= BEGINNING_MAX:
+            raise DependencyError("DBOS: its database does not answer")
+        beginning = asyncio.create_task(self._begin(task))
+        self._beginning.add(beginning)
+        beginning.add_done_callback(self._begun)
+        try:
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                return await asyncio.shield(beginning)
+        except TimeoutError:
+            raise DependencyError("DBOS: its database does not answer in time") from None
+        except DBOS_ERRORS as problem:
+            raise DependencyError(f"DBOS: {problem}") from problem
+
+    async def _begin(self, task: SettleTask) -> bool:
         try:
             with SetWorkflowID(task.task_id, workflow_id_reuse_policy="reject"):
                 await DBOS.start_workflow_async(
@@ -83,9 +108,12 @@ class DurableSettlement:
                 )
         except error.DBOSWorkflowIDInUseError:
             return task.task_id in self._running
-        except (error.DBOSException, SQLAlchemyError) as problem:
-            raise DependencyError(f"DBOS: {problem}") from problem
         return True
+
+    def _begun(self, beginning: asyncio.Task[bool]) -> None:
+        self._beginning.discard(beginning)
+        if not beginning.cancelled():
+            beginning.exception()  # whoever still waited has it
 
     def running(self) -> Collection[SettleTask]:
         """The tasks that run in this process."""
@@ -93,6 +121,7 @@ class DurableSettlement:
 
     async def pending(self) -> int:
         """Workflows of the account that have begun and not finished."""
+        await self.ping()  # DBOS itself would wait until its database is back
         try:
             unfinished = await DBOS.list_workflows_async(
                 status=["PENDING", "ENQUEUED"],
@@ -100,7 +129,7 @@ class DurableSettlement:
                 load_input=False,
                 load_output=False,
             )
-        except (error.DBOSException, SQLAlchemyError) as problem:
+        except DBOS_ERRORS as problem:
             raise DependencyError(f"DBOS: {problem}") from problem
         return len(unfinished)
 
@@ -140,7 +169,8 @@ class DurableSettlement:
         """Stop the rounds; the workflows stay pending, and the next start takes them up."""
         self._closing = True
         assert self._sweeping is not None
-        stopping = [self._sweeping, *(running for _, running in self._running.values())]
+        running = [running for _, running in self._running.values()]
+        stopping = [self._sweeping, *self._beginning, *running]
         for task in stopping:
             task.cancel()
         await asyncio.gather(*stopping, return_exceptions=True)
@@ -192,7 +222,7 @@ class DurableSettlement:
             try:
                 if await self._delete_finished() == SWEEP_SIZE:
                     pause_s = SWEEP_PAUSE_S
-            except (error.DBOSException, SQLAlchemyError) as problem:
+            except DBOS_ERRORS as problem:
                 _log.warning("finished_workflows_not_deleted", problem=str(problem))
 
     async def _delete_finished(self) -> int:
