@@ -15,11 +15,13 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from opensqt.core.exchange.account import Account
+from opensqt.core.exchange.orders import Order
 from opensqt.core.numbers import plain
 from services.paper_exchange import encode
 from services.paper_exchange.faults import PRESETS, Faults
 from services.paper_exchange.market.player import Player
 from services.paper_exchange.venue import Venue
+from services.paper_exchange.wording import ms
 
 Json = dict[str, Any]
 
@@ -75,7 +77,7 @@ class ControlServer:
                 "speed": self._venue.config.market.speed,
             },
             "last_price": last,
-            "time_ms": encode.ms(self._venue.clock.now_ns()),
+            "time_ms": ms(self._venue.clock.now_ns()),
             "connections": len(self._venue.hub.connections),
             "ports": self._ports,
         }
@@ -90,7 +92,7 @@ class ControlServer:
         positions = {
             symbol: {
                 "quantity": plain(position.quantity),
-                "entry_price": encode.price_text(position.entry_price),
+                "entry_price": self._venue.tapes[symbol].wording.price(position.entry_price),
                 "realised": plain(position.realised),
                 "unrealised": plain(
                     position.unrealised(self._venue.exchange.markets[symbol].mark or Decimal(0))
@@ -99,10 +101,14 @@ class ControlServer:
             for symbol, position in account.positions.items()
         }
         return {
-            "orders": [encode.order(order) for order in orders],
-            "open_orders": [encode.order(order) for order in account.open_orders.values()],
+            "orders": [self._order(order) for order in orders],
+            "open_orders": [self._order(order) for order in account.open_orders.values()],
             "fills": [
-                encode.user_trade(fill, asset=self._venue.symbols[fill.symbol].quote)
+                encode.user_trade(
+                    fill,
+                    self._venue.tapes[fill.symbol].wording,
+                    asset=self._venue.symbols[fill.symbol].quote,
+                )
                 for fill in account.fills
             ],
             "positions": positions,
@@ -156,9 +162,12 @@ class ControlServer:
 
     async def _expire_listen_keys(self, _: web.Request) -> web.Response:
         expired = self._venue.listen_keys.expire_all()
-        now_ms = encode.ms(self._venue.clock.now_ns())
+        now_ms = ms(self._venue.clock.now_ns())
         self._venue.user_streams.send_expired(expired, now_ms=now_ms)
         return _answer({"expired": len(expired)})
+
+    def _order(self, order: Order) -> Json:
+        return encode.order(order, self._venue.tapes[order.symbol].wording)
 
     def _accounts(self) -> tuple[str, ...]:
         return tuple(self._venue.exchange.accounts)

@@ -11,6 +11,7 @@ from typing import Final
 from opensqt.core.exchange.market import MarketTrade, Quote
 from opensqt.core.instrument import Instrument
 from opensqt.core.numbers import ZERO
+from services.paper_exchange.wording import Wording
 
 TRADES_KEPT: Final = 1000
 CANDLES_KEPT: Final = 1500
@@ -140,6 +141,7 @@ class Tape:
 
     def __init__(self, instrument: Instrument, *, assumed_depth: Decimal, started_ms: int) -> None:
         self.instrument = instrument
+        self.wording = Wording(instrument)
         self.trades: deque[TapedTrade] = deque(maxlen=TRADES_KEPT)
         self.day: Candle | None = None
         """Statistics since the start, which serve as those of the last 24 hours."""

@@ -84,6 +84,7 @@ class Venue:
             user_channel.publish,
             mark=lambda symbol: self.exchange.markets[symbol].mark or Decimal(0),
             quotes={symbol: item.quote for symbol, item in self.symbols.items()},
+            wordings={symbol: tape.wording for symbol, tape in self.tapes.items()},
         )
         self.rates = dict.fromkeys(self.symbols, config.funding.rate)
         self.settlements: list[Settlement] = []

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from opensqt.core.numbers import plain
-from services.paper_exchange import encode
+from services.paper_exchange import encode, encode_account
 from services.paper_exchange.errors import ApiError
 from services.paper_exchange.rest.endpoints import Call, Security, endpoint
+from services.paper_exchange.wording import ratio
 
 Json = dict[str, Any]
 
@@ -15,7 +15,7 @@ def account(call: Call) -> Json:
     venue, name = call.venue, call.caller.account
     books, margin = venue.account(name), venue.exchange.margin(name)
     positions = [
-        encode.account_position(books, market) for market in venue.exchange.markets.values()
+        encode_account.account_position(books, market) for market in venue.exchange.markets.values()
     ]
     return {
         "feeTier": 0,
@@ -26,7 +26,7 @@ def account(call: Call) -> Json:
         "updateTime": 0,
         "multiAssetsMargin": False,
         "tradeGroupId": -1,
-        **encode.totals(margin),
+        **encode_account.totals(margin),
         "assets": _assets(call),
         "positions": positions,
     }
@@ -55,7 +55,7 @@ def position_risk_all(call: Call) -> list[Json]:
     venue, name = call.venue, call.caller.account
     books, margin = venue.account(name), venue.exchange.margin(name)
     return [
-        encode.position_risk(books, venue.exchange.markets[symbol], margin)
+        encode_account.position_risk(books, venue.exchange.markets[symbol], margin)
         for symbol in call.symbols()
     ]
 
@@ -175,8 +175,8 @@ def commission_rate(call: Call) -> Json:
     fees = call.venue.exchange.markets[symbol].rules.fees
     return {
         "symbol": symbol,
-        "makerCommissionRate": plain(fees.maker),
-        "takerCommissionRate": plain(fees.taker),
+        "makerCommissionRate": ratio(fees.maker),
+        "takerCommissionRate": ratio(fees.taker),
     }
 
 
@@ -233,7 +233,9 @@ def _assets(call: Call) -> list[Json]:
     venue, name = call.venue, call.caller.account
     quote = next(iter(venue.symbols.values())).quote
     margin = venue.exchange.margin(name)
-    return [encode.asset(venue.account(name), margin, name=quote, now_ns=venue.clock.now_ns())]
+    return [
+        encode_account.asset(venue.account(name), margin, name=quote, now_ns=venue.clock.now_ns())
+    ]
 
 
 _KEY, _READ, _TRADE = Security.KEY, Security.READ, Security.TRADE

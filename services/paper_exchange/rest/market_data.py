@@ -3,12 +3,12 @@
 from decimal import Decimal
 from typing import Any
 
-from opensqt.core.numbers import plain
 from services.paper_exchange import encode
 from services.paper_exchange.errors import ApiError
 from services.paper_exchange.rest.endpoints import Call, endpoint
 from services.paper_exchange.streams.market import full_ticker
 from services.paper_exchange.tape import INTERVALS_MS, TapedTrade
+from services.paper_exchange.wording import Wording, ms, ratio
 
 Json = dict[str, Any]
 
@@ -54,8 +54,11 @@ def exchange_info(call: Call) -> Json:
 def depth(call: Call) -> Json:
     """The book: the best prices as they are, and an assumed depth behind them."""
     tape = call.venue.tapes[call.symbol()]
+    word = tape.wording
     limit = call.params.limit(default=500, most=1000)
-    bids, asks = ([[plain(p), plain(q)] for p, q in side.items()][:limit] for side in tape.book())
+    bids, asks = (
+        [[word.price(p), word.quantity(q)] for p, q in side.items()][:limit] for side in tape.book()
+    )
     return {
         "lastUpdateId": tape.update_id,
         "E": call.now_ms,
@@ -68,13 +71,14 @@ def depth(call: Call) -> Json:
 def trades(call: Call) -> list[Json]:
     """The latest trades."""
     limit = call.params.limit(default=500, most=1000)
-    latest = list(call.venue.tapes[call.symbol()].trades)[-limit:]
+    tape = call.venue.tapes[call.symbol()]
+    latest = list(tape.trades)[-limit:]
     return [
         {
             "id": trade.trade_id,
-            "price": plain(trade.price),
-            "qty": plain(trade.quantity),
-            "quoteQty": plain(trade.price * trade.quantity),
+            "price": tape.wording.price(trade.price),
+            "qty": tape.wording.quantity(trade.quantity),
+            "quoteQty": tape.wording.notional(trade.price * trade.quantity),
             "time": trade.time_ms,
             "isBuyerMaker": trade.buyer_is_maker,
         }
@@ -87,21 +91,22 @@ def aggregated_trades(call: Call) -> list[Json]:
     limit = call.params.limit(default=500, most=1000)
     start, end = call.params.window()
     from_id = call.params.integer("fromId")
+    tape = call.venue.tapes[call.symbol()]
     found = [
         trade
-        for trade in call.venue.tapes[call.symbol()].trades
+        for trade in tape.trades
         if start <= trade.time_ms <= end and (from_id is None or trade.trade_id >= from_id)
     ]
     page = found[:limit] if start or from_id is not None else found[-limit:]
-    return [_aggregate(trade) for trade in page]
+    return [_aggregate(trade, tape.wording) for trade in page]
 
 
-def _aggregate(trade: TapedTrade) -> Json:
+def _aggregate(trade: TapedTrade, wording: Wording) -> Json:
     return {
         "a": trade.trade_id,
-        "p": plain(trade.price),
-        "q": plain(trade.quantity),
-        "nq": plain(trade.quantity),
+        "p": wording.price(trade.price),
+        "q": wording.quantity(trade.quantity),
+        "nq": wording.quantity(trade.quantity),
         "f": trade.trade_id,
         "l": trade.trade_id,
         "T": trade.time_ms,
@@ -117,23 +122,23 @@ def klines(call: Call) -> list[list[Any]]:
     tape = call.venue.tapes[call.symbol()]
     start, end = call.params.window()
     limit = call.params.limit(default=500, most=1500)
-    candles = tape.candles_of(interval)
+    candles, word = tape.candles_of(interval), tape.wording
     candles.roll(call.now_ms)
     found = [candle for candle in candles.all if start <= candle.open_ms <= end]
     page = found[:limit] if start else found[-limit:]
     return [
         [
             candle.open_ms,
-            plain(candle.open),
-            plain(candle.high),
-            plain(candle.low),
-            plain(candle.close),
-            plain(candle.volume),
+            word.price(candle.open),
+            word.price(candle.high),
+            word.price(candle.low),
+            word.price(candle.close),
+            word.quantity(candle.volume),
             candle.open_ms + candles.length_ms - 1,
-            plain(candle.quote_volume),
+            word.notional(candle.quote_volume),
             candle.trades,
-            plain(candle.taker_buy_volume),
-            plain(candle.taker_buy_quote_volume),
+            word.quantity(candle.taker_buy_volume),
+            word.notional(candle.taker_buy_quote_volume),
             "0",
         ]
         for candle in page
@@ -147,7 +152,7 @@ def ticker_24h(call: Call) -> Json | list[Json]:
         tape = call.venue.tapes[symbol]
         if tape.day is None or tape.last is None:
             continue
-        event = full_ticker(symbol, tape.day, tape.last, tape.started_ms, now_ms=call.now_ms)
+        event = full_ticker(tape, tape.day, tape.last, now_ms=call.now_ms)
         rows.append({name: event[key] for key, name in _TICKER_NAMES.items()})
     return _one_or_all(call, rows)
 
@@ -183,10 +188,10 @@ def book_ticker(call: Call) -> Json | list[Json]:
             {
                 "lastUpdateId": tape.update_id,
                 "symbol": symbol,
-                "bidPrice": plain(tape.quote.bid),
-                "bidQty": plain(tape.quote.bid_quantity),
-                "askPrice": plain(tape.quote.ask),
-                "askQty": plain(tape.quote.ask_quantity),
+                "bidPrice": tape.wording.price(tape.quote.bid),
+                "bidQty": tape.wording.quantity(tape.quote.bid_quantity),
+                "askPrice": tape.wording.price(tape.quote.ask),
+                "askQty": tape.wording.quantity(tape.quote.ask_quantity),
                 "time": tape.quote_ms,
             }
         )
@@ -197,9 +202,10 @@ def price_ticker(call: Call) -> Json | list[Json]:
     """The last price."""
     rows = []
     for symbol in call.symbols():
-        last = call.venue.tapes[symbol].last
-        if last is not None:
-            rows.append({"symbol": symbol, "price": plain(last.price), "time": last.time_ms})
+        tape = call.venue.tapes[symbol]
+        if tape.last is not None:
+            price = tape.wording.price(tape.last.price)
+            rows.append({"symbol": symbol, "price": price, "time": tape.last.time_ms})
     return _one_or_all(call, rows)
 
 
@@ -210,16 +216,16 @@ def premium_index(call: Call) -> Json | list[Json]:
         price = call.venue.exchange.markets[symbol].mark
         if price is None:
             continue
-        mark = plain(price)
+        mark = call.venue.tapes[symbol].wording.price(price)
         rows.append(
             {
                 "symbol": symbol,
                 "markPrice": mark,
                 "indexPrice": mark,
                 "estimatedSettlePrice": mark,
-                "lastFundingRate": plain(call.venue.rates[symbol]),
+                "lastFundingRate": ratio(call.venue.rates[symbol]),
                 "interestRate": "0.0001",
-                "nextFundingTime": encode.ms(call.venue.next_funding_ns),
+                "nextFundingTime": ms(call.venue.next_funding_ns),
                 "time": call.now_ms,
             }
         )
@@ -235,8 +241,8 @@ def funding_rate(call: Call) -> list[Json]:
         {
             "symbol": item.symbol,
             "fundingTime": item.time_ms,
-            "fundingRate": plain(item.rate),
-            "markPrice": plain(item.mark_price),
+            "fundingRate": ratio(item.rate),
+            "markPrice": call.venue.tapes[item.symbol].wording.price(item.mark_price),
         }
         for item in call.venue.settlements
         if item.symbol in symbols and start <= item.time_ms <= end
@@ -264,7 +270,11 @@ def open_interest(call: Call) -> Json:
     held = sum(
         abs(account.position(symbol).quantity) for account in call.venue.exchange.accounts.values()
     )
-    return {"symbol": symbol, "openInterest": plain(Decimal(held)), "time": call.now_ms}
+    return {
+        "symbol": symbol,
+        "openInterest": call.venue.tapes[symbol].wording.quantity(Decimal(held)),
+        "time": call.now_ms,
+    }
 
 
 def _one_or_all(call: Call, rows: list[Json]) -> Json | list[Json]:

@@ -10,8 +10,8 @@ from opensqt.core.exchange.orders import OrderRequest, OrderType, TimeInForce
 from opensqt.core.instrument import Instrument
 from opensqt.core.numbers import NotExactError, parse_decimal
 from opensqt.core.orders import Side
-from services.paper_exchange.encode import decimals_of
 from services.paper_exchange.errors import ApiError, mandatory, not_valid
+from services.paper_exchange.wording import Wording, decimals_of
 
 _CLIENT_ORDER_ID: Final = re.compile(r"[.A-Z:/a-z0-9_-]{1,36}")
 _CONDITIONAL: Final = frozenset(
@@ -210,9 +210,10 @@ def check_precision(instrument: Instrument, *, price: Decimal | None, quantity: 
     Raises:
         ApiError: -1111.
     """
-    pairs = ((price, instrument.tick_size), (quantity, instrument.step_size))
-    for value, step in pairs:
-        if value is not None and decimals_of(value) > decimals_of(step):
+    wording = Wording(instrument)
+    pairs = ((price, wording.price_decimals), (quantity, wording.quantity_decimals))
+    for value, decimals in pairs:
+        if value is not None and decimals_of(value) > decimals:
             raise ApiError(-1111, "Precision is over the maximum defined for this asset.")
 
 

@@ -10,6 +10,7 @@ from services.paper_exchange import encode
 from services.paper_exchange.errors import ApiError, mandatory, no_such_order, not_valid
 from services.paper_exchange.rest.endpoints import Call, Security, endpoint
 from services.paper_exchange.rest.params import Params, check_precision, read_order, which_order
+from services.paper_exchange.wording import ms
 
 BATCH_PLACE_MAX = 5
 BATCH_CANCEL_MAX = 10
@@ -26,7 +27,7 @@ def place(call: Call) -> Json:
     if wanted not in ("ACK", "RESULT"):
         raise not_valid("newOrderRespType")
     order = call.venue.place(call.caller.account, request)
-    return encode.order(order, status=None if wanted == "RESULT" else OrderStatus.NEW)
+    return _told(call, order, status=None if wanted == "RESULT" else OrderStatus.NEW)
 
 
 def test_place(call: Call) -> Json:
@@ -64,7 +65,7 @@ def amend(call: Call) -> Json:
         price=price,
         quantity=quantity,
     )
-    return encode.order(order)
+    return _told(call, order)
 
 
 def cancel(call: Call) -> Json:
@@ -73,7 +74,7 @@ def cancel(call: Call) -> Json:
     order = call.venue.cancel(
         call.caller.account, call.symbol(), order_id=order_id, client_order_id=client_order_id
     )
-    return encode.order(order)
+    return _told(call, order)
 
 
 def cancel_batch(call: Call) -> list[Json]:
@@ -94,7 +95,7 @@ def cancel_all(call: Call) -> Json:
 
 def query(call: Call) -> Json:
     """An order, open or not."""
-    return encode.order(_find(call))
+    return _told(call, _find(call))
 
 
 def query_open(call: Call) -> Json:
@@ -102,7 +103,7 @@ def query_open(call: Call) -> Json:
     order = _find(call)
     if not order.open:
         raise no_such_order()
-    return encode.order(order)
+    return _told(call, order)
 
 
 def open_orders(call: Call) -> list[Json]:
@@ -110,7 +111,7 @@ def open_orders(call: Call) -> list[Json]:
     symbols = call.symbols()
     account = call.venue.account(call.caller.account)
     return [
-        encode.order(order)
+        _told(call, order)
         for order in account.open_orders.values()
         if order.symbol in symbols and _visible(call, order)
     ]
@@ -126,12 +127,12 @@ def all_orders(call: Call) -> list[Json]:
         order
         for order in account.orders.values()
         if order.symbol == symbol
-        and start <= encode.ms(order.created_ns) <= end
+        and start <= ms(order.created_ns) <= end
         and (from_id is None or order.order_id >= from_id)
         and _visible(call, order)
     ]
     page = found[:limit] if start or from_id is not None else found[-limit:]
-    return [encode.order(order) for order in page]
+    return [_told(call, order) for order in page]
 
 
 def user_trades(call: Call) -> list[Json]:
@@ -139,17 +140,17 @@ def user_trades(call: Call) -> list[Json]:
     symbol, limit = call.symbol(), call.params.limit(default=500, most=1000)
     from_id, order_id = call.params.integer("fromId"), call.params.integer("orderId")
     start, end = call.params.window()
-    asset = call.venue.symbols[symbol].quote
+    asset, wording = call.venue.symbols[symbol].quote, call.venue.tapes[symbol].wording
     found = [
         fill
         for fill in call.venue.account(call.caller.account).fills
         if fill.symbol == symbol
-        and start <= encode.ms(fill.time_ns) <= end
+        and start <= ms(fill.time_ns) <= end
         and (from_id is None or fill.trade_id >= from_id)
         and (order_id is None or fill.order_id == order_id)
     ]
     page = found[:limit] if start or from_id is not None else found[-limit:]
-    return [encode.user_trade(fill, asset=asset) for fill in page]
+    return [encode.user_trade(fill, wording, asset=asset) for fill in page]
 
 
 def countdown_cancel_all(call: Call) -> Json:
@@ -179,6 +180,10 @@ def orders_in(params: Params) -> int:
     if params.text("batchOrders") is None:
         return 1
     return len(_list(params, "batchOrders", BATCH_PLACE_MAX))
+
+
+def _told(call: Call, order: Order, *, status: OrderStatus | None = None) -> Json:
+    return encode.order(order, call.venue.tapes[order.symbol].wording, status=status)
 
 
 def _find(call: Call) -> Order:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
 
-from opensqt.core.numbers import ZERO, plain
+from opensqt.core.numbers import ZERO
 from services.paper_exchange.streams.hub import Hub
 from services.paper_exchange.streams.user import Publish
 from services.paper_exchange.tape import Tape
@@ -96,6 +96,7 @@ class DepthStreams:
         if update_id == feed.told_id:
             return
         bids, asks = self._books[feed.symbol]
+        word = self._tapes[feed.symbol].wording
         if feed.levels is None:
             levels = (_now(feed.bids, bids), _now(feed.asks, asks))
         else:
@@ -110,8 +111,8 @@ class DepthStreams:
                 "U": feed.told_id + 1,
                 "u": update_id,
                 "pu": feed.told_id,
-                "b": [[plain(price), plain(quantity)] for price, quantity in levels[0]],
-                "a": [[plain(price), plain(quantity)] for price, quantity in levels[1]],
+                "b": [[word.price(p), word.quantity(q)] for p, q in levels[0]],
+                "a": [[word.price(p), word.quantity(q)] for p, q in levels[1]],
             },
         )
         feed.told_id, feed.told_ms = update_id, now_ms

@@ -8,11 +8,12 @@ from decimal import Decimal
 from typing import Any, Final
 
 from opensqt.core.exchange.market import Quote
-from opensqt.core.numbers import divide, plain
+from opensqt.core.numbers import divide
 from services.paper_exchange.streams.depth import DepthStreams
 from services.paper_exchange.streams.hub import Hub
 from services.paper_exchange.streams.user import Publish
 from services.paper_exchange.tape import INTERVALS_MS, Candle, Candles, Tape, TapedTrade
+from services.paper_exchange.wording import ratio
 
 TICK_MS: Final = 50
 """How often `MarketStreams.beat` is called, so the finest cadence of the slower streams."""
@@ -40,7 +41,8 @@ class MarketStreams:
         """A trade happened: trade, aggregated trade, candles."""
         name = symbol.lower()
         common = {"E": now_ms, "T": trade.time_ms, "s": symbol}
-        price, quantity = plain(trade.price), plain(trade.quantity)
+        word = self._tapes[symbol].wording
+        price, quantity = word.price(trade.price), word.quantity(trade.quantity)
         if self._hub.subscribed(stream := f"{name}@trade"):
             event = {"e": "trade", **common, "t": trade.trade_id, "p": price, "q": quantity}
             self._publish(stream, {**event, "X": "MARKET", "m": trade.buyer_is_maker})
@@ -58,12 +60,12 @@ class MarketStreams:
 
     def quote(self, symbol: str, quote: Quote, *, now_ms: int) -> None:
         """The best prices moved: best prices, and depth for those who want it at once."""
-        name = symbol.lower()
+        name, word = symbol.lower(), self._tapes[symbol].wording
         for stream in (f"{name}@bookTicker", "!bookTicker"):
             if self._hub.subscribed(stream):
                 event = {"e": "bookTicker", "u": self._tapes[symbol].update_id, "s": symbol}
-                bid = {"b": plain(quote.bid), "B": plain(quote.bid_quantity)}
-                ask = {"a": plain(quote.ask), "A": plain(quote.ask_quantity)}
+                bid = {"b": word.price(quote.bid), "B": word.quantity(quote.bid_quantity)}
+                ask = {"a": word.price(quote.ask), "A": word.quantity(quote.ask_quantity)}
                 self._publish(stream, {**event, **bid, **ask, "T": now_ms, "E": now_ms})
         self._depth.changed(symbol, now_ms=now_ms)
 
@@ -71,15 +73,16 @@ class MarketStreams:
         self, symbol: str, price: Decimal, *, rate: Decimal, next_ms: int, now_ms: int
     ) -> None:
         """The mark price's regular beat."""
+        told = self._tapes[symbol].wording.price(price)
         event = {
             "e": "markPriceUpdate",
             "E": now_ms,
             "s": symbol,
-            "p": plain(price),
-            "ap": plain(price),
-            "i": plain(price),
-            "P": plain(price),
-            "r": plain(rate),
+            "p": told,
+            "ap": told,
+            "i": told,
+            "P": told,
+            "r": ratio(rate),
             "T": next_ms,
         }
         for suffix in ("@markPrice", "@markPrice@1s"):
@@ -92,10 +95,10 @@ class MarketStreams:
         tape, name = self._tapes[symbol], symbol.lower()
         if tape.day is None or tape.last is None:
             return
-        mini = mini_ticker(symbol, tape.day, now_ms=now_ms)
+        mini = mini_ticker(tape, tape.day, now_ms=now_ms)
         self._publish(f"{name}@miniTicker", mini)
         self._publish("!miniTicker@arr", [mini])
-        full = full_ticker(symbol, tape.day, tape.last, tape.started_ms, now_ms=now_ms)
+        full = full_ticker(tape, tape.day, tape.last, now_ms=now_ms)
         self._publish(f"{name}@ticker", full)
         self._publish("!ticker@arr", [full])
 
@@ -132,6 +135,7 @@ class MarketStreams:
         now_ms: int,
         closed: bool,
     ) -> None:
+        word = self._tapes[symbol].wording
         body = {
             "t": candle.open_ms,
             "T": candle.open_ms + candles.length_ms - 1,
@@ -139,49 +143,47 @@ class MarketStreams:
             "i": candles.interval,
             "f": candle.first_id,
             "L": candle.last_id,
-            "o": plain(candle.open),
-            "c": plain(candle.close),
-            "h": plain(candle.high),
-            "l": plain(candle.low),
-            "v": plain(candle.volume),
+            "o": word.price(candle.open),
+            "c": word.price(candle.close),
+            "h": word.price(candle.high),
+            "l": word.price(candle.low),
+            "v": word.quantity(candle.volume),
             "n": candle.trades,
             "x": closed,
-            "q": plain(candle.quote_volume),
-            "V": plain(candle.taker_buy_volume),
-            "Q": plain(candle.taker_buy_quote_volume),
+            "q": word.notional(candle.quote_volume),
+            "V": word.quantity(candle.taker_buy_volume),
+            "Q": word.notional(candle.taker_buy_quote_volume),
             "B": "0",
         }
         self._publish(stream, {"e": "kline", "E": now_ms, "s": symbol, "k": body})
 
 
-def mini_ticker(symbol: str, day: Candle, *, now_ms: int) -> Json:
+def mini_ticker(tape: Tape, day: Candle, *, now_ms: int) -> Json:
     """The short statistics."""
     return {
         "e": "24hrMiniTicker",
         "E": now_ms,
-        "s": symbol,
-        "c": plain(day.close),
-        "o": plain(day.open),
-        "h": plain(day.high),
-        "l": plain(day.low),
-        "v": plain(day.volume),
-        "q": plain(day.quote_volume),
+        "s": tape.instrument.symbol,
+        "c": tape.wording.price(day.close),
+        "o": tape.wording.price(day.open),
+        "h": tape.wording.price(day.high),
+        "l": tape.wording.price(day.low),
+        "v": tape.wording.quantity(day.volume),
+        "q": tape.wording.notional(day.quote_volume),
     }
 
 
-def full_ticker(
-    symbol: str, day: Candle, last: TapedTrade, started_ms: int, *, now_ms: int
-) -> Json:
+def full_ticker(tape: Tape, day: Candle, last: TapedTrade, *, now_ms: int) -> Json:
     """The long statistics."""
     change = day.close - day.open
     return {
-        **mini_ticker(symbol, day, now_ms=now_ms),
+        **mini_ticker(tape, day, now_ms=now_ms),
         "e": "24hrTicker",
-        "p": plain(change),
-        "P": plain(round(divide(change * 100, day.open), 3)),
-        "w": plain(round(divide(day.quote_volume, day.volume), 8)),
-        "Q": plain(last.quantity),
-        "O": started_ms,
+        "p": tape.wording.price(change),
+        "P": ratio(round(divide(change * 100, day.open), 3)),
+        "w": tape.wording.price(divide(day.quote_volume, day.volume)),
+        "Q": tape.wording.quantity(last.quantity),
+        "O": tape.started_ms,
         "C": now_ms,
         "F": day.first_id,
         "L": day.last_id,

@@ -8,9 +8,10 @@ from typing import Any
 
 from opensqt.core.exchange.events import AccountChanged, Event, OrderChanged
 from opensqt.core.exchange.orders import Change, Order
-from opensqt.core.numbers import ZERO, plain
+from opensqt.core.numbers import ZERO
 from opensqt.ports import Clock
 from services.paper_exchange import encode
+from services.paper_exchange.wording import Wording, money, ms
 
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
@@ -82,15 +83,30 @@ class ListenKeys:
 
 
 class UserStreams:
-    """Sends what happens to an account to whoever listens under its key."""
+    """Sends what happens to an account to whoever listens under its key.
+
+    Args:
+        keys: The living listen keys.
+        publish: Sends an event.
+        mark: Tells mark prices.
+        quotes: The quote asset of every symbol.
+        wordings: How every symbol's numbers are written.
+    """
 
     def __init__(
-        self, keys: ListenKeys, publish: Publish, *, mark: Mark, quotes: Mapping[str, str]
+        self,
+        keys: ListenKeys,
+        publish: Publish,
+        *,
+        mark: Mark,
+        quotes: Mapping[str, str],
+        wordings: Mapping[str, Wording],
     ) -> None:
         self._keys = keys
         self._publish = publish
         self._mark = mark
         self._quotes = quotes
+        self._wordings = wordings
 
     def send(self, events: Iterable[Event]) -> None:
         """Send the core's events, in their order."""
@@ -117,66 +133,67 @@ class UserStreams:
             self._publish(key, event)
 
     def _order(self, event: OrderChanged) -> dict[str, Any]:
-        order, fill, now = event.order, event.fill, encode.ms(event.time_ns)
+        order, fill, now = event.order, event.fill, ms(event.time_ns)
+        word = self._wordings[order.symbol]
         body: dict[str, Any] = {
             "s": order.symbol,
             "c": order.client_order_id,
             "S": order.side,
             "o": "LIQUIDATION" if event.change is Change.CALCULATED else order.type,
             "f": encode.time_in_force(order),
-            "q": plain(order.quantity),
-            "p": plain(order.price or ZERO),
-            "ap": encode.price_text(order.average_price),
+            "q": word.quantity(order.quantity),
+            "p": word.price(order.price or ZERO),
+            "ap": word.price(order.average_price),
             "sp": "0",
             "x": event.change,
             "X": order.status,
             "i": order.order_id,
-            "l": plain(fill.quantity if fill else ZERO),
-            "z": plain(order.executed),
-            "L": plain(fill.price if fill else ZERO),
-            "n": plain(fill.fee if fill else ZERO),
+            "l": word.quantity(fill.quantity if fill else ZERO),
+            "z": word.quantity(order.executed),
+            "L": word.price(fill.price if fill else ZERO),
+            "n": money(fill.fee if fill else ZERO),
             "N": self._quotes[order.symbol],
             "T": now,
             "t": fill.trade_id if fill else 0,
-            "b": _notional(order, 1),
-            "a": _notional(order, -1),
+            "b": _notional(order, word, 1),
+            "a": _notional(order, word, -1),
             "m": fill.maker if fill else False,
             "R": order.reduce_only,
             "wt": "CONTRACT_PRICE",
             "ot": order.type,
             "ps": "BOTH",
             "cp": False,
-            "rp": plain(fill.realised if fill else ZERO),
+            "rp": money(fill.realised if fill else ZERO),
             "pP": False,
             "si": 0,
             "ss": 0,
             "V": "NONE",
             "pm": "NONE",
-            "gtd": encode.ms(order.good_till_ns or 0),
+            "gtd": ms(order.good_till_ns or 0),
             "er": "0",
         }
         return {"e": "ORDER_TRADE_UPDATE", "T": now, "E": now, "o": body}
 
     def _account(self, event: AccountChanged) -> dict[str, Any]:
-        now = encode.ms(event.time_ns)
+        now, word = ms(event.time_ns), self._wordings[event.symbol]
         balance = {
             "a": self._quotes[event.symbol],
-            "wb": plain(event.wallet),
-            "cw": plain(event.wallet),
-            "bc": plain(event.balance_change),
+            "wb": money(event.wallet),
+            "cw": money(event.wallet),
+            "bc": money(event.balance_change),
         }
         positions = []
         if event.position is not None:
             position = event.position
-            entry = encode.price_text(position.entry_price)
+            entry = word.price(position.entry_price)
             positions.append(
                 {
                     "s": position.symbol,
-                    "pa": plain(position.quantity),
+                    "pa": word.quantity(position.quantity),
                     "ep": entry,
                     "bep": entry,
-                    "cr": plain(position.realised),
-                    "up": plain(position.unrealised(self._mark(position.symbol))),
+                    "cr": money(position.realised),
+                    "up": money(position.unrealised(self._mark(position.symbol))),
                     "mt": "cross",
                     "iw": "0",
                     "ps": "BOTH",
@@ -187,8 +204,8 @@ class UserStreams:
         return {"e": "ACCOUNT_UPDATE", "T": now, "E": now, "a": body}
 
 
-def _notional(order: Order, sign: int) -> str:
+def _notional(order: Order, word: Wording, sign: int) -> str:
     """Notional of what is open on the side of `sign`: the event's ``b`` and ``a``."""
     if not order.open or order.side.sign != sign or order.price is None:
         return "0"
-    return plain(order.remaining * order.price)
+    return word.notional(order.remaining * order.price)

@@ -50,7 +50,7 @@ async def test_an_order_is_placed_filled_and_accounted_for(client: Any, paper: P
         59_999,
     )
     balance = await client.fetch_balance()
-    assert balance["info"]["totalWalletBalance"] == "9999.880002"
+    assert balance["info"]["totalWalletBalance"] == "9999.88000200"
 
 
 async def test_cancelling(client: Any) -> None:

@@ -37,9 +37,9 @@ async def test_the_books_are_the_exchanges_own(paper: Paper) -> None:
         "clientOrderId": "y",
         "status": "NEW",
         "side": "SELL",
-        "price": "61000",
-        "origQty": "0.01",
-        "executedQty": "0",
+        "price": "61000.00",
+        "origQty": "0.010",
+        "executedQty": "0.000",
         "reduceOnly": True,
     }
     assert books["wallet"] == "9999.399999"

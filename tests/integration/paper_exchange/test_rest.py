@@ -65,15 +65,15 @@ class TestAuthentication:
 class TestOrders:
     async def test_an_acknowledgement_does_not_tell_what_filled(self, paper: Paper) -> None:
         answer = await paper.order("BUY", "0.01", newClientOrderId="x")
-        assert (answer.json["status"], answer.json["executedQty"]) == ("NEW", "0")
+        assert (answer.json["status"], answer.json["executedQty"]) == ("NEW", "0.000")
 
     async def test_a_result_does(self, paper: Paper) -> None:
         answer = await paper.order("BUY", "0.01", newOrderRespType="RESULT")
         assert answer.json == answer.json | {
             "status": "FILLED",
-            "executedQty": "0.01",
-            "avgPrice": "60000.1",
-            "cumQuote": "600.001",
+            "executedQty": "0.010",
+            "avgPrice": "60000.10",
+            "cumQuote": "600.00100",
             "type": "MARKET",
             "timeInForce": "GTC",
             "positionSide": "BOTH",
@@ -92,7 +92,8 @@ class TestOrders:
             ({"quantity": "NaN"}, -1102),
             ({"quantity": "0.0001"}, -1111),
             ({"quantity": "0"}, -4003),
-            ({"price": "59000.05"}, -1111),
+            ({"price": "59000.05"}, -4014),
+            ({"price": "59000.001"}, -1111),
             ({"price": ""}, -1102),
             ({"price": "0"}, -4001),
             ({"timeInForce": "SOON"}, -1115),
@@ -155,7 +156,7 @@ class TestOrders:
             price="59001",
             quantity="0.02",
         )
-        assert (answer.json["price"], answer.json["origQty"]) == ("59001", "0.02")
+        assert (answer.json["price"], answer.json["origQty"]) == ("59001.00", "0.020")
         again = await paper.signed(
             "PUT",
             "/fapi/v1/order",
@@ -182,7 +183,7 @@ class TestOrders:
         later = await paper.signed("GET", "/fapi/v1/allOrders", symbol=SYMBOL, orderId=first + 1)
         assert [order["clientOrderId"] for order in later.json] == ["y"]
         (trade,) = (await paper.signed("GET", "/fapi/v1/userTrades", symbol=SYMBOL)).json
-        assert (trade["maker"], trade["commission"]) == (False, "0.3000005")
+        assert (trade["maker"], trade["commission"]) == (False, "0.30000050")
         incomes = (await paper.signed("GET", "/fapi/v1/income")).json
         assert [row["incomeType"] for row in incomes] == ["TRANSFER", "COMMISSION"]
 
@@ -252,8 +253,8 @@ class TestMarketData:
         paper.trade("60010", "2", "buyer")
         (candle,) = (await paper.request("GET", "/fapi/v1/klines?symbol=BTCUSDT&interval=1m")).json
         assert len(candle) == 12
-        assert candle[1:6] == ["60000", "60010", "60000", "60010", "2.001"]
-        assert candle[8:10] == [2, "2"]
+        assert candle[1:6] == ["60000.00", "60010.00", "60000.00", "60010.00", "2.001"]
+        assert candle[8:10] == [2, "2.000"]
         assert candle[6] - candle[0] == 59_999
 
     async def test_bad_requests(self, paper: Paper) -> None:

@@ -58,8 +58,8 @@ async def test_bare_routes(paper: Paper, path: str) -> None:
     assert event == event | {
         "s": SYMBOL,
         "t": 7,
-        "p": "60001",
-        "q": "0.5",
+        "p": "60001.00",
+        "q": "0.500",
         "m": False,
         "X": "MARKET",
     }
@@ -74,7 +74,7 @@ async def test_combined_routes(paper: Paper, path: str) -> None:
     async with connected(paper, path) as stream:
         paper.trade("60001", "0.5")
         event = await stream.next(lambda event: event.get("stream") == "btcusdt@trade")
-    assert event["data"]["p"] == "60001"
+    assert event["data"]["p"] == "60001.00"
 
 
 async def test_subscriptions(paper: Paper) -> None:
@@ -87,10 +87,10 @@ async def test_subscriptions(paper: Paper) -> None:
         event = await stream.next()
         assert event == event | {
             "e": "bookTicker",
-            "b": "60005",
-            "B": "1",
-            "a": "60005.1",
-            "A": "2",
+            "b": "60005.00",
+            "B": "1.000",
+            "a": "60005.10",
+            "A": "2.000",
         }
         await stream.ask("UNSUBSCRIBE", ["btcusdt@bookTicker"])
         paper.quote("60006", "60006.1")
@@ -119,21 +119,21 @@ async def test_slow_streams(open_paper: OpenPaper) -> None:
         while seen.keys() < wanted:
             event = await stream.next()
             seen[event["e"]] = event
-    assert seen["markPriceUpdate"]["p"] == "60000"
+    assert seen["markPriceUpdate"]["p"] == "60000.00"
     assert seen["markPriceUpdate"]["r"] == "0.0001"
     assert seen["markPriceUpdate"]["T"] > seen["markPriceUpdate"]["E"]
-    assert seen["24hrTicker"]["w"] == "60000"
-    assert seen["24hrMiniTicker"]["v"] == "2"
+    assert seen["24hrTicker"]["w"] == "60000.00"
+    assert seen["24hrMiniTicker"]["v"] == "2.000"
     assert seen["kline"]["k"]["x"] is False
     assert len(seen["depthUpdate"]["b"]) == 5
-    assert seen["depthUpdate"]["b"][0] == ["60000", "3"]
+    assert seen["depthUpdate"]["b"][0] == ["60000.00", "3.000"]
 
 
 async def test_a_candle_closes_without_a_trade(paper: Paper) -> None:
     async with connected(paper, "/ws/btcusdt@kline_1m") as stream:
         paper.clock.move(60)
         event = await stream.next(lambda event: event["k"]["x"])
-        assert event["k"]["c"] == "60000"
+        assert event["k"]["c"] == "60000.00"
 
 
 async def test_depth_differences_rebuild_the_book_from_any_snapshot(paper: Paper) -> None:
@@ -159,7 +159,7 @@ async def test_depth_differences_rebuild_the_book_from_any_snapshot(paper: Paper
             for side in ("b", "a"):
                 book[side].update(event[side])
     for side, name in (("b", "bids"), ("a", "asks")):
-        assert {p: q for p, q in book[side].items() if q != "0"} == dict(final[name])
+        assert {p: q for p, q in book[side].items() if float(q)} == dict(final[name])
 
 
 class TestUserStream:
@@ -188,24 +188,33 @@ class TestUserStream:
             paper.trade("60000", "5.004")
             account, order = (await stream.next())["a"], (await stream.next())["o"]
             assert account["m"] == "ORDER"
-            assert account["P"][0] == account["P"][0] | {"s": SYMBOL, "pa": "0.004", "ep": "60000"}
-            assert account["B"][0] == {"a": "USDT", "wb": "9999.952", "cw": "9999.952", "bc": "0"}
+            assert account["P"][0] == account["P"][0] | {
+                "s": SYMBOL,
+                "pa": "0.004",
+                "ep": "60000.00",
+            }
+            assert account["B"][0] == {
+                "a": "USDT",
+                "wb": "9999.95200000",
+                "cw": "9999.95200000",
+                "bc": "0.00000000",
+            }
             assert order == order | {
                 "X": "PARTIALLY_FILLED",
                 "x": "TRADE",
                 "l": "0.004",
                 "z": "0.004",
-                "L": "60000",
-                "n": "0.048",
+                "L": "60000.00",
+                "n": "0.04800000",
                 "N": "USDT",
                 "m": True,
                 "R": False,
-                "rp": "0",
+                "rp": "0.00000000",
             }
             first = order["t"]
             paper.trade("59000", "1")
             order = (await stream.next(lambda event: "o" in event))["o"]
-            assert (order["X"], order["z"], order["t"]) == ("FILLED", "0.01", first + 1)
+            assert (order["X"], order["z"], order["t"]) == ("FILLED", "0.010", first + 1)
             await paper.order("SELL", "0.01", newClientOrderId="y")
             order = (await stream.next(lambda event: event.get("o", {}).get("x") == "TRADE"))["o"]
             assert (order["c"], order["m"]) == ("y", False)
@@ -218,11 +227,11 @@ class TestUserStream:
         async with connected(paper, f"/ws/{key}") as stream:
             await paper.order("BUY", "0.01")
             event = await stream.next(lambda event: event.get("a", {}).get("m") == "FUNDING_FEE")
-            assert event["a"]["B"][0]["bc"] == "-0.6"
+            assert event["a"]["B"][0]["bc"] == "-0.60000000"
         rates = (await paper.request("GET", "/fapi/v1/fundingRate?symbol=BTCUSDT")).json
         assert rates[-1]["fundingRate"] == "0.001"
         incomes = (await paper.signed("GET", "/fapi/v1/income", incomeType="FUNDING_FEE")).json
-        assert incomes[0]["income"] == "-0.6"
+        assert incomes[0]["income"] == "-0.60000000"
 
     async def test_leverage_is_told(self, paper: Paper) -> None:
         key = await paper.listen_key()
