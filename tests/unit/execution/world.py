@@ -18,7 +18,7 @@ from opensqt.testing.memory_positions import MemoryPositions
 from opensqt.testing.memory_store import MemoryStore
 from opensqt.testing.scripted_venue import Book, ScriptedVenue
 from opensqt.testing.virtual_time import VirtualClock
-from services.execution.app import ExecutionApp
+from services.execution.app import ExecutionApp, SettlementFactory
 from services.execution.config import RateLimitConfig, TimingConfig
 from services.execution.settlement import VolatileSettlement
 
@@ -46,6 +46,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.positions = MemoryPositions(self.store, self.clock)
+        self.settlement: SettlementFactory = VolatileSettlement
         self.venue = ScriptedVenue(BTCUSDT, clock=self.clock, book=self.book)
 
     async def register(self, bot_id: str = "alpha") -> None:
@@ -72,7 +73,7 @@ class World:
             positions=self.positions,
             bus=self.bus,
             clock=self.clock,
-            settlement=VolatileSettlement,
+            settlement=self.settlement,
             metrics=self.metrics,
             limits=limits,
             timing=timing,
