@@ -40,8 +40,8 @@ Round = Callable[[int], Awaitable[None]]
 
 
 async def run(options: argparse.Namespace) -> dict[str, Any]:
-    async with open_stage() as stage, raw_commits(stage) as commit, state_service(stage) as stub:
-        bots = [Bot(stub, f"bench-{number}") for number in range(BOTS)]
+    async with open_stage() as stage, raw_commits(stage) as commit, state_service(stage) as stubs:
+        bots = [Bot(stubs, f"bench-{number}") for number in range(BOTS)]
         for bot in bots:
             await bot.register()
         contenders: dict[str, tuple[str, Round, int, int]] = {}
@@ -96,20 +96,31 @@ async def raw_commits(stage: Stage) -> AsyncIterator[Round]:
 
 
 @asynccontextmanager
-async def state_service(stage: Stage) -> AsyncIterator[Any]:
-    """OpenSQT's state service, called as execution calls it."""
+async def state_service(stage: Stage) -> AsyncIterator[dict[str, Any]]:
+    """OpenSQT's state service, called as strategy and execution call it."""
     started = await start_opensqt(stage, stage.port(), services=("state",))
     peer = PeerConfig(target=started.settings.address("state"))
-    tls = TlsConfig.model_validate(stage.tls("execution"))
-    async with open_channel(peer, identity="state", tls=tls) as channel:
-        yield state_service_pb2_grpc.StateServiceStub(channel)
+    channels = {
+        identity: open_channel(
+            peer, identity="state", tls=TlsConfig.model_validate(stage.tls(identity))
+        )
+        for identity in ("strategy", "execution")
+    }
+    try:
+        yield {
+            identity: state_service_pb2_grpc.StateServiceStub(channel)
+            for identity, channel in channels.items()
+        }
+    finally:
+        for channel in channels.values():
+            await channel.close()
 
 
 class Bot:
     """One grid, and the calls that move its slots."""
 
-    def __init__(self, stub: Any, bot_id: str) -> None:
-        self._stub = stub
+    def __init__(self, stubs: dict[str, Any], bot_id: str) -> None:
+        self._strategy, self._execution = stubs["strategy"], stubs["execution"]
         self._bot_id = bot_id
         self._revision = 0
 
@@ -123,7 +134,7 @@ class Bot:
             interval=decimal(INTERVAL),
             quote="USDT",
         )
-        answer = await self._stub.RegisterGrid(
+        answer = await self._strategy.RegisterGrid(
             state_service_pb2.RegisterGridRequest(request_id=self._bot_id, identity=identity)
         )
         self._revision = answer.grid.revision
@@ -140,7 +151,7 @@ class Bot:
             actions=[actions_pb2.Action(place=place(level)) for level in range(count)],
             price_time=now,
         )
-        reserved = await self._stub.ReserveOrders(
+        reserved = await self._execution.ReserveOrders(
             state_service_pb2.ReserveOrdersRequest(batch=batch, deadline=deadline)
         )
         results = [
@@ -151,7 +162,7 @@ class Bot:
             )
             for order in reserved.to_place
         ]
-        recorded = await self._stub.RecordResults(
+        recorded = await self._execution.RecordResults(
             state_service_pb2.RecordResultsRequest(bot_id=self._bot_id, results=results)
         )
         self._revision = recorded.revision

@@ -8,10 +8,11 @@ Three stacks on one venue, one clock, one run, taking turns:
 """
 
 import argparse
+import asyncio
 from typing import Any
 
-from benchmarks import report
-from benchmarks.opensqt_stack import start_opensqt
+from benchmarks import hops, report
+from benchmarks.opensqt_stack import SPANS, start_opensqt
 from benchmarks.stage import Stage, open_stage, wait_until
 
 NAME = "tick_to_wire"
@@ -20,6 +21,8 @@ SLOW, FAST = (5, 1), (500, 100)
 """Price events per second, and every how many of them one calls for an order."""
 BLOCK = 25
 """Orders of one turn at the high rate."""
+SPANS_WRITTEN_S = 6.0
+"""Spans are written in batches, every five seconds."""
 WARM_UP = 10
 """Orders of a stack at a rate that are not counted."""
 
@@ -99,17 +102,24 @@ async def measure(stage: Stage, control: str, names: dict[str, str], orders: int
         else:
             warm_up, count = [[name] for name in names], BLOCK
             turns = warm_up * max(1, orders // BLOCK)
-        taken: dict[str, list[float]] = {name: [] for name in names}
+        seen: dict[str, list[tuple[int, int]]] = {name: [] for name in names}
         missed = dict.fromkeys(names, 0)
         for number, stacks in enumerate([*warm_up, *turns]):
             warming = number < len(warm_up)
             wanted = climb(stacks, rate, every, WARM_UP if warming else count)
             answer = await post(stage, f"{control}/climb", wanted)
-            for name, seen in answer.items():
+            for name, one in answer.items():
                 if not warming:
-                    taken[name] += seen["ms"]
-                    missed[name] += seen["missed"]
+                    seen[name] += one["sent_and_arrived_ns"]
+                    missed[name] += one["missed"]
+        taken = {
+            name: [(arrived - sent) / 1e6 for sent, arrived in pairs]
+            for name, pairs in seen.items()
+        }
         result[f"{rate}/s"] = compare(f"{rate} price events/s", names, taken, missed)
+        if (stage.directory / SPANS).exists():
+            await asyncio.sleep(SPANS_WRITTEN_S)
+            result[f"{rate}/s"]["hops"] = hops.report_hops(stage.directory / SPANS, seen["opensqt"])
     return result
 
 

@@ -38,7 +38,7 @@ class Market:
     """Open orders by client order id."""
     ended: dict[str, Json] = field(default_factory=dict)
     sent_ns: dict[Decimal, int] = field(default_factory=dict)
-    """When the price that calls for an order at this price was sent; `perf_counter`."""
+    """When the price that calls for an order at this price was sent."""
     arrived_ns: dict[Decimal, int] = field(default_factory=dict)
     """When the first order at this price came."""
     frames: int = 0
@@ -74,7 +74,7 @@ class Market:
             self.level += 1
         frame = price_frame(self.bid, self.next_id(), now_ms())
         if trigger:
-            self.sent_ns[BASE + self.level * INTERVAL] = time.perf_counter_ns()
+            self.sent_ns[BASE + self.level * INTERVAL] = time.time_ns()
         for socket in tuple(self.listeners(PRICES)):
             await send(socket, frame)
 
