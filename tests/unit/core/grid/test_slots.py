@@ -274,6 +274,21 @@ def test_a_fill_after_two_closes_is_held_the_other_way() -> None:
     assert book.totals.realised_pnl == D(1)
 
 
+def test_a_fill_that_closes_more_than_is_held_opens_the_rest_the_other_way() -> None:
+    book = traded(empty(), opening(99, quantity="1"), "e1")
+    book, lost = placed(book, closing(book, 99))
+    book = recorded(book, lost, OrderStatus.NOT_PLACED)
+    book, close = placed(book, closing(book, 99))
+    half = execution(close, "c2", "0.5")
+    event = update(close, OrderStatus.PARTIALLY_FILLED, "0.5", fill=half)
+    book = SlotManager(book).apply(event, now_ns=1).book
+    book = SlotManager(book).apply(filled(lost, "c1", price="101"), now_ns=1).book
+    slot = book.slots[D(99)]
+    assert (slot.position_qty, slot.entry_cost) == (D("-0.5"), D("50.5"))
+    assert slot.exit_price is None  # the long's exit would be no exit for a short
+    assert book.totals.realised_pnl == D("0.5") * (100 - 99) + D("0.5") * (101 - 99)
+
+
 def test_a_late_execution_on_an_empty_slot_leaves_it_empty() -> None:
     book, order = placed(empty(), opening(99))
     event = update(order, OrderStatus.FILLED, "0.01", average="99")

@@ -56,6 +56,8 @@ p 4 e1=4; p 4 e1=4                     | PARTIALLY_FILLED  | 4      | LOCKED  | 
 p 4 -; p 4 e1=4                        | PARTIALLY_FILLED  | 4      | LOCKED  | 1
 p 4 e1=4; p 7 e2=3                     | PARTIALLY_FILLED  | 7      | LOCKED  | 2
 p 7 e2=3; p 4 e1=4                     | PARTIALLY_FILLED  | 7      | LOCKED  | 2
+p 4 e1=4; p 4 e2=3                     | PARTIALLY_FILLED  | 7      | LOCKED  | 2
+p 4 e1=4; p 4 e2=6                     | FILLED            | 10     | FREE    | 2
 p 4 e1=4; p 7 e2=3; p 4 e1=4; p 7 e2=3 | PARTIALLY_FILLED  | 7      | LOCKED  | 2
 p 4 e1=4; f e2=6                       | FILLED            | 10     | FREE    | 2
 f e2=6; p 4 e1=4                       | FILLED            | 10     | FREE    | 2
