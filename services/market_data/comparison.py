@@ -62,6 +62,7 @@ class Comparison:
         self._clock = clock
         self._since_ns: dict[str, int] = {}
         self._strangers: dict[str, None] = {}
+        self._tags: frozenset[str] = frozenset()
 
     async def run(self) -> Findings:
         """Compare once.
@@ -73,6 +74,9 @@ class Comparison:
         for grid in await self._positions.grids():
             if grid.identity.account == self._account:
                 by_symbol[grid.identity.symbol].append(grid)
+        self._tags = frozenset(
+            bot_tag(grid.identity.bot_id) for grids in by_symbol.values() for grid in grids
+        )
         updates: list[OrderUpdate] = []
         missing: list[Order] = []
         for symbol, grids in sorted(by_symbol.items()):
@@ -104,7 +108,7 @@ class Comparison:
         updates: list[OrderUpdate] = []
         for client_oid, state in states.items():
             known = live.get(client_oid)
-            if known is None and self._is_known_stranger(state, grids):
+            if known is None and state.exchange_order_id in self._strangers:
                 continue
             updates += _progress(state, by_order.get(client_oid, ()))
             if known is None or _is_news(known, state):
@@ -171,8 +175,9 @@ class Comparison:
             )
             counted |= {execution.execution_id for execution in page.items}
             token = page.next_token
-            oldest_ns = min((e.exchange_time_ns for e in page.items), default=0)
-            if not token or oldest_ns < since_ns:
+            # In the order in which they were counted, so late ones may be among newer ones.
+            newest_ns = max((e.exchange_time_ns for e in page.items), default=0)
+            if not token or newest_ns < since_ns:
                 return counted
 
     async def _by_order(
@@ -201,18 +206,14 @@ class Comparison:
             by_order[client_oid].append(replace(execution, client_oid=client_oid))
         return by_order
 
-    def _is_known_stranger(self, state: OrderUpdate, grids: Sequence[GridBook]) -> bool:
-        """Whether an order is not of these grids, and that was told before."""
-        parsed = parse_order_id(state.client_oid)
-        tags = {bot_tag(grid.identity.bot_id) for grid in grids}
-        if parsed is not None and parsed.bot_tag in tags:
-            return False
-        if state.exchange_order_id in self._strangers:
-            return True
-        self._strangers[state.exchange_order_id] = None
+    def was_told(self, update: OrderUpdate) -> None:
+        """Remember an order that is not of our grids, so that it is not found again."""
+        parsed = parse_order_id(update.client_oid)
+        if parsed is not None and parsed.bot_tag in self._tags:
+            return
+        self._strangers[update.exchange_order_id] = None
         while len(self._strangers) > STRANGERS_MAX:
             del self._strangers[next(iter(self._strangers))]
-        return False
 
 
 def _progress(state: OrderUpdate, executions: Sequence[Execution]) -> list[OrderUpdate]:

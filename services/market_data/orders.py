@@ -275,6 +275,7 @@ class OrderMonitor:
                 continue  # the stream is about to tell
             missed += told_ns is None
             await self._store(update, repetition=f":look-up {self._comparisons}")
+            self._comparison.was_told(update)
         return missed
 
     async def _tell_position(self, symbol: str) -> None:
