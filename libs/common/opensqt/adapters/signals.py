@@ -5,7 +5,7 @@ there are names.
 """
 
 import contextlib
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 
 from opensqt.adapters.inbox import LatestInbox
 
@@ -22,15 +22,9 @@ class Signals:
             inbox.put(name, name)
 
     @contextlib.asynccontextmanager
-    async def listen(self, first: Iterable[str] = ()) -> AsyncIterator[AsyncIterator[str]]:
-        """Hear names from now on; the iterator ends when the context is left.
-
-        Args:
-            first: Names to begin with.
-        """
+    async def listen(self) -> AsyncIterator[AsyncIterator[str]]:
+        """Hear names from now on; the iterator ends when the context is left."""
         inbox: LatestInbox[str] = LatestInbox()
-        for name in first:
-            inbox.put(name, name)
         self._inboxes.append(inbox)
         try:
             yield inbox

@@ -155,8 +155,8 @@ class MemoryStore:
         return tuple(change for change in kept.changes if change.revision > revision)[:limit]
 
     def committed(self) -> AbstractAsyncContextManager[AsyncIterator[str]]:
-        """Names of bots that some commit changed; all of them to begin with."""
-        return self._signals.listen(tuple(self._grids))
+        """Names of bots that some commit changed."""
+        return self._signals.listen()
 
     async def unpublished(self, limit: int) -> tuple[GridChange, ...]:
         """Changes that were not published yet."""

@@ -197,8 +197,8 @@ class PostgresStateStore:
         return tuple(_change(row["payload"]) for row in found if row["payload"] is not None)
 
     def committed(self) -> AbstractAsyncContextManager[AsyncIterator[str]]:
-        """Names of bots that some commit changed; the ones that are known to begin with."""
-        return self._signals.listen(tuple(self._books))
+        """Names of bots that some commit changed, of this process or another."""
+        return self._signals.listen()
 
     async def unpublished(self, limit: int) -> tuple[GridChange, ...]:
         """Changes that were not published yet."""
