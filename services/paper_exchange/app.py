@@ -16,9 +16,10 @@ from opensqt.runtime.tasks import BackgroundTasks
 from services.paper_exchange.config import PaperExchangeConfig
 from services.paper_exchange.control import ControlServer
 from services.paper_exchange.market.generator import Generator
+from services.paper_exchange.market.history import seed_history
 from services.paper_exchange.market.player import Player
 from services.paper_exchange.market.recording import Recording
-from services.paper_exchange.market.tables import CandlesTable, TradesTable
+from services.paper_exchange.market.tables import CandlesTable, TradesTable, read_candles
 from services.paper_exchange.market.ticks import DamagedData, MarketSource
 from services.paper_exchange.rest.auth import Authenticator
 from services.paper_exchange.rest.limits import RateLimits
@@ -27,6 +28,7 @@ from services.paper_exchange.streams.api import PATH as API_PATH
 from services.paper_exchange.streams.api import ApiServer
 from services.paper_exchange.streams.server import StreamServer, is_stream_path
 from services.paper_exchange.venue import Venue
+from services.paper_exchange.wording import ms
 
 CONTROL_HOST = "127.0.0.1"
 DRAIN_S = 1.0
@@ -43,6 +45,7 @@ class PaperExchange:
 
     def __init__(self, config: PaperExchangeConfig, *, clock: Clock) -> None:
         self.config = config
+        self._clock = clock
         self.venue = Venue(config, clock=clock, rng=Random(config.fault_seed))  # noqa: S311
         self.source = make_source(config, self.venue)
         self.player = Player(self.source, clock, speed=config.market.speed, play=self.venue.play)
@@ -54,12 +57,28 @@ class PaperExchange:
         self._streams = StreamServer(self.venue, on_market_subscriber=self._on_market_subscriber)
         self._runners: list[web.AppRunner] = []
 
+    def _look_back(self) -> None:
+        history = self.config.market.history
+        if history is None:
+            return
+        market, tape = self.venue.exchange.markets[history.symbol], self.venue.tapes[history.symbol]
+        seed_history(
+            tape,
+            read_candles(history.path),
+            now_ms=ms(self._clock.now_ns()),
+            end_at=market.mark if history.rescale else None,
+        )
+
     def check_source(self) -> int:
-        """Read the whole market data once; how many ticks it has. An endless one is not read.
+        """Read all market data once; how many ticks it has. A generator is not read.
 
         Raises:
             DamagedData: With the line and the reason.
         """
+        history = self.config.market.history
+        if history is not None:
+            for _ in read_candles(history.path):
+                pass
         if self.config.market.source.kind == "generator":
             return 0
         return sum(1 for _ in self.source.ticks())
@@ -72,6 +91,7 @@ class PaperExchange:
         """
         for first in itertools.islice(self.source.ticks(), 1):
             self.venue.prime(first)
+        self._look_back()
         listen = self.config.listen
         if listen.certificate is not None:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -140,7 +160,9 @@ async def serve(config: PaperExchangeConfig, context: ServiceContext) -> AsyncIt
     try:
         exchange.check_source()
     except DamagedData as damaged:
-        raise refuse("market.source.path", damaged.path, str(damaged)) from None
+        history = config.market.history
+        key = "history" if history and history.path == damaged.path else "source"
+        raise refuse(f"market.{key}.path", damaged.path, str(damaged)) from None
     async with context.background_tasks() as tasks:
         try:
             await exchange.start(tasks)

@@ -119,10 +119,21 @@ Source = Annotated[
 ]
 
 
+class HistoryConfig(ConfigModel):
+    """One-minute candles that are shown as those of before the market began."""
+
+    path: Path
+    """A table as of `CandlesConfig`."""
+    symbol: str = "BTCUSDT"
+    rescale: bool = False
+    """Scale the prices so that they end at the market's first price."""
+
+
 class MarketConfig(ConfigModel):
     """Where the market comes from and how it is played."""
 
     source: Source = GeneratorConfig()
+    history: HistoryConfig | None = None
     speed: float = Field(default=1, gt=0, le=100_000)
     """How much faster than it happened."""
     start: Literal["at_once", "on_subscriber", "when_told"] = "at_once"
@@ -195,9 +206,12 @@ class PaperExchangeConfig(ProcessConfig):
         for name, values in (("symbols", listed), ("api keys", keys)):
             if len(set(values)) < len(values):
                 raise ValueError(f"{name} repeat: {', '.join(values)}")
-        source = self.market.source
-        if source.kind != "recording" and source.symbol not in listed:
-            raise ValueError(
-                f"market.source.symbol {source.symbol} is not listed; symbols: {', '.join(listed)}"
-            )
+        named = {}
+        if self.market.source.kind != "recording":
+            named["market.source.symbol"] = self.market.source.symbol
+        if self.market.history is not None:
+            named["market.history.symbol"] = self.market.history.symbol
+        for name, symbol in named.items():
+            if symbol not in listed:
+                raise ValueError(f"{name} {symbol} is not listed; symbols: {', '.join(listed)}")
         return self

@@ -9,6 +9,7 @@ ahead: a trade is only known when its time comes.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Final
@@ -70,8 +71,44 @@ class TradesTable:
             raise DamagedData(self._path, number + 1, "there are no trades")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CandleRow:
+    """One row of a table of candles."""
+
+    opened_ns: int
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    volume: Decimal
+
+
+def read_candles(path: Path) -> Iterator[CandleRow]:
+    """The rows of a table of candles: ts_ms (opening), open, high, low, close, volume in base.
+
+    Raises:
+        DamagedData: With the line and the reason.
+    """
+    last_ns = None
+    number = 0
+    for number, line in read_lines(path):
+        cells = line.decode("utf-8", "replace").split(",")
+        if number == 1 and not cells[0].strip().isdigit():
+            continue  # a heading
+        try:
+            row = _candle_of(cells)
+            if last_ns is not None and row.opened_ns <= last_ns:
+                raise ValueError(f"time goes back to {cells[0]}")  # noqa: TRY301
+        except (ValueError, IndexError, NotExactError) as error:
+            raise DamagedData(path, number, str(error)) from None
+        last_ns = row.opened_ns
+        yield row
+    if last_ns is None:
+        raise DamagedData(path, number + 1, "there are no candles")
+
+
 class CandlesTable:
-    """Candles: ts_ms (opening), open, high, low, close, volume in base."""
+    """A market from a table of candles."""
 
     def __init__(self, path: Path, instrument: Instrument, *, interval_s: int) -> None:
         self._path = path
@@ -89,41 +126,27 @@ class CandlesTable:
         Raises:
             DamagedData: With the line and the reason.
         """
-        first_ns = last_ns = None
-        number = trade_id = 0
-        for number, line in read_lines(self._path):
-            cells = line.decode("utf-8", "replace").split(",")
-            if number == 1 and not cells[0].strip().isdigit():
-                continue  # a heading
-            try:
-                opened_ns, prices, volume = _candle_of(cells)
-                if last_ns is not None and opened_ns <= last_ns:
-                    raise ValueError(f"time goes back to {cells[0]}")  # noqa: TRY301
-            except (ValueError, IndexError, NotExactError) as error:
-                raise DamagedData(self._path, number, str(error)) from None
-            last_ns = opened_ns
-            first_ns = opened_ns if first_ns is None else first_ns
-            for trade in self._walk(opened_ns, prices, volume, trade_id):
+        first_ns = None
+        trade_id = 0
+        for row in read_candles(self._path):
+            first_ns = row.opened_ns if first_ns is None else first_ns
+            for trade in self._walk(row, trade_id):
                 yield Tick(
                     offset_ns=trade.time_ns - first_ns,
                     symbol=self._instrument.symbol,
                     happening=trade,
                 )
             trade_id += _TRADES
-        if first_ns is None:
-            raise DamagedData(self._path, number + 1, "there are no candles")
 
-    def _walk(
-        self, opened_ns: int, prices: tuple[Decimal, ...], volume: Decimal, trade_id: int
-    ) -> Iterator[MarketTrade]:
-        start, high, low, close = prices
+    def _walk(self, row: CandleRow, trade_id: int) -> Iterator[MarketTrade]:
+        start, high, low, close = row.open, row.high, row.low, row.close
         low_first = start - low <= high - start if close >= start else start - low < high - start
         turns = (start, low, high, close) if low_first else (start, high, low, close)
         share = max(
-            self._instrument.quantity_at_most(divide(volume, Decimal(_TRADES))),
+            self._instrument.quantity_at_most(divide(row.volume, Decimal(_TRADES))),
             self._instrument.step_size,
         )
-        if not volume:
+        if not row.volume:
             return
         before = start
         for step in range(_TRADES):
@@ -135,7 +158,7 @@ class CandlesTable:
                 price=price,
                 quantity=share,
                 buyer_is_maker=price < before,
-                time_ns=opened_ns + self._interval_ns * step // _TRADES,
+                time_ns=row.opened_ns + self._interval_ns * step // _TRADES,
                 trade_id=trade_id + step,
             )
             before = price
@@ -155,7 +178,7 @@ def _trade_of(cells: list[str]) -> MarketTrade:
     )
 
 
-def _candle_of(cells: list[str]) -> tuple[int, tuple[Decimal, ...], Decimal]:
+def _candle_of(cells: list[str]) -> CandleRow:
     names = ("open", "high", "low", "close")
     prices = tuple(
         positive(parse_decimal(cell.strip(), name=name), name)
@@ -167,4 +190,6 @@ def _candle_of(cells: list[str]) -> tuple[int, tuple[Decimal, ...], Decimal]:
     volume = parse_decimal(cells[5].strip(), name="volume")
     if volume < 0:
         raise ValueError(f"volume is {volume}; it must not be negative")
-    return int(cells[0]) * _MS, prices, volume
+    return CandleRow(
+        opened_ns=int(cells[0]) * _MS, open=start, high=high, low=low, close=close, volume=volume
+    )

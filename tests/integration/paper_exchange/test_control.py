@@ -68,7 +68,6 @@ async def test_the_market_is_started_paused_and_stopped(open_paper: OpenPaper) -
     await paper.control("market", {"action": "start"})
     await asyncio.sleep(0.2)
     assert (await state())["ticks"] > paused["ticks"]
-    assert (await state())["lag_s"] == 0  # the pause is no lag
     await paper.control("market", {"action": "stop"})
     await asyncio.sleep(0.05)
     assert (await state()) == await state() | {"state": "stopped", "ended": True}
@@ -195,3 +194,15 @@ async def test_the_process_replays_the_bundled_recording(tmp_path: Path) -> None
     assert status["market"]["ticks"] == 23_340
     assert [trades[0]["t"], trades[-1]["t"]] == [5266583935, 5266605247]
     assert all(one["E"] <= two["E"] for one, two in pairwise(trades))
+
+
+async def test_candles_reach_back_before_the_market_began(open_paper: OpenPaper) -> None:
+    history = {"path": ROOT / "recordings" / "btcusdt_perp_1m_20250603.csv.gz", "rescale": True}
+    paper = await open_paper(market={"start": "when_told", "history": history})
+    answer = await paper.request("GET", "/fapi/v1/klines?symbol=BTCUSDT&interval=1m&limit=100")
+    candles = answer.json
+    assert len(candles) == 100
+    now_ms = paper.clock.now_ns() // 1_000_000
+    assert candles[-1][0] <= now_ms < candles[-1][0] + 60_000
+    best = (await paper.request("GET", "/fapi/v1/ticker/bookTicker?symbol=BTCUSDT")).json
+    assert abs(float(candles[-1][4]) - float(best["bidPrice"])) < 1

@@ -1,10 +1,14 @@
 """Candles and statistics of the market shown."""
 
 from decimal import Decimal as D
+from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
 from opensqt.core.exchange.market import MarketTrade
+from services.paper_exchange.market.history import seed_history
+from services.paper_exchange.market.tables import read_candles
 from services.paper_exchange.tape import INTERVALS_MS, Candles, Tape, TapedTrade
 
 from .test_sources import INSTRUMENT
@@ -75,3 +79,30 @@ def test_weeks_begin_on_monday() -> None:
     candles = Candles("1w")
     candles.add(trade(1, 100, 1_700_000_000_000))  # Tuesday 2023-11-14
     assert candles.all[0].open_ms == 1_699_833_600_000  # Monday 2023-11-13
+
+
+BUNDLED = Path(__file__).parents[3] / "recordings" / "btcusdt_perp_1m_20250603.csv.gz"
+
+
+def test_the_past_is_another_time_moved_and_scaled_to_where_the_market_begins() -> None:
+    rows = list(read_candles(BUNDLED))
+    assert len(rows) == 720
+    tape = Tape(INSTRUMENT, assumed_depth=D(1), started_ms=0)
+    now_ms = 1_700_000_030_000
+    seed_history(tape, rows, now_ms=now_ms, end_at=D(60_000))
+    minutes = list(tape.candles["1m"].all)
+    assert len(minutes) == 720
+    assert minutes[-1].open_ms + 2 * MINUTE > now_ms >= minutes[-1].open_ms + MINUTE
+    assert all(two.open_ms - one.open_ms == MINUTE for one, two in pairwise(minutes))
+    assert minutes[-1].close == 60_000
+    assert all(
+        row.low <= min(row.open, row.close) <= max(row.open, row.close) <= row.high
+        for row in minutes
+    )
+    change = rows[0].close / rows[-1].close
+    assert float(minutes[0].close / minutes[-1].close) == pytest.approx(float(change), rel=1e-4)
+    taped = trade(1, 60_001, now_ms)
+    assert [closed.volume > 0 for closed in tape.candles["1m"].add(taped)] == [True]
+    assert tape.candles["1m"].all[-1].open == 60_001
+    assert tape.day is None
+    assert len(tape.candles_of("1h").all) in (12, 13)
