@@ -13,7 +13,7 @@ from opensqt.ports import Clock
 from opensqt.runtime.config import refuse
 from opensqt.runtime.service import ServiceContext
 from opensqt.runtime.tasks import BackgroundTasks
-from services.paper_exchange.config import PaperExchangeConfig
+from services.paper_exchange.config import ListenConfig, PaperExchangeConfig
 from services.paper_exchange.control import ControlServer
 from services.paper_exchange.market.generator import Generator
 from services.paper_exchange.market.history import seed_history
@@ -94,8 +94,7 @@ class PaperExchange:
         self._look_back()
         listen = self.config.listen
         if listen.certificate is not None:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(listen.certificate, listen.key)
+            context = _tls_context(listen)
             self.ports["tls"] = await self._listen(listen.host, listen.tls_port, context)
         if listen.plain_port is not None or listen.certificate is None:
             self.ports["plain"] = await self._listen(listen.host, listen.plain_port or 0, None)
@@ -138,7 +137,10 @@ class PaperExchange:
         await runner.setup()
         self._runners.append(runner)
         site = web.TCPSite(runner, host, port, ssl_context=context)
-        await site.start()
+        try:
+            await site.start()
+        except OSError as error:
+            raise refuse("listen", f"{host}:{port}", f"a free address ({error.strerror})") from None
         return int(runner.addresses[0][1])
 
     async def _route(self, request: web.Request) -> web.StreamResponse:
@@ -154,7 +156,7 @@ async def serve(config: PaperExchangeConfig, context: ServiceContext) -> AsyncIt
     """Serve until the context is left.
 
     Raises:
-        ConfigError: The market data is damaged, or the certificate cannot be used.
+        ConfigError: The market data is damaged, or the certificate or address cannot be used.
     """
     exchange = PaperExchange(config, clock=context.clock)
     try:
@@ -170,6 +172,17 @@ async def serve(config: PaperExchangeConfig, context: ServiceContext) -> AsyncIt
             yield
         finally:
             await exchange.stop()
+
+
+def _tls_context(listen: ListenConfig) -> ssl.SSLContext:
+    assert listen.certificate is not None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(listen.certificate, listen.key)
+    except OSError as error:  # ssl.SSLError is one
+        allowed = f"a certificate and its key in PEM ({error.strerror or error})"
+        raise refuse("listen.certificate", listen.certificate, allowed) from None
+    return context
 
 
 def make_source(config: PaperExchangeConfig, venue: Venue) -> MarketSource:

@@ -206,3 +206,28 @@ async def test_candles_reach_back_before_the_market_began(open_paper: OpenPaper)
     assert candles[-1][0] <= now_ms < candles[-1][0] + 60_000
     best = (await paper.request("GET", "/fapi/v1/ticker/bookTicker?symbol=BTCUSDT")).json
     assert abs(float(candles[-1][4]) - float(best["bidPrice"])) < 1
+
+
+@pytest.mark.parametrize(
+    ("config", "key", "reason"),
+    [
+        ("listen: {certificate: none.pem, key: none.key}", "listen.certificate", "No such file"),
+        ("listen: {host: 192.0.2.1}", "listen", "a free address"),
+        ("listen: {certificate: none.pem}", "listen", "both, or neither"),
+        ("market: {source: {kind: generator, symbol: DOGEUSDT}}", "", "DOGEUSDT is not listed"),
+        ("market: {speed: 0}", "market.speed", "greater than 0"),
+        ("market: {sped: 1}", "market.sped", "speed"),
+        ("symbols: [{tick_size: -1}]", "symbols", "greater than 0"),
+        ("accounts: [{}, {name: two}]", "", "api keys repeat"),
+    ],
+)
+async def test_a_bad_configuration_is_refused_with_key_and_reason(
+    tmp_path: Path, config: str, key: str, reason: str
+) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(config)
+    running = await process("--config", str(path))
+    output, _ = await running.communicate()
+    assert running.returncode == 2, output
+    assert key in output.decode()
+    assert reason in output.decode()
