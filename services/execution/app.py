@@ -290,6 +290,8 @@ class ExecutionApp:
                 await self._settlement.see_to(task)
             except DependencyError as error:
                 _log.warning("settle_task_not_begun", task=task.task_id, problem=str(error))
+            except Exception:  # the reaper finds its orders; trading goes on
+                _log.exception("settle_task_not_begun", task=task.task_id)
 
     async def _watch_gate(self) -> None:
         while True:

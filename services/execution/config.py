@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from opensqt.runtime.bot_config import AccountName
 from opensqt.runtime.config_models import (
     ConfigModel,
+    ExactDecimal,
     ExchangeConfig,
     NatsConfig,
     PeerConfig,
@@ -25,7 +26,7 @@ class RateLimitConfig(ConfigModel):
     orders_per_minute: int = Field(default=1200, ge=10)
     weight_per_minute: int = Field(default=2400, ge=10)
     """Weight of all requests together; an order, a cancel and a question weigh one each."""
-    reserve_share: Decimal = Field(default=Decimal("0.2"), ge=0, lt=1)
+    reserve_share: ExactDecimal = Field(default=Decimal("0.2"), ge=0, lt=1)
     """Part of each limit that orders which open a position never use."""
 
 

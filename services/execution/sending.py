@@ -157,7 +157,7 @@ class Sending:
         if answer.outcome in (CancelOutcome.CANCELED, CancelOutcome.GONE):
             # Gone, as often as not, means filled.
             return await self._lookup.find_order(order.symbol, order.client_oid)
-        _log.warning("cancel_not_carried_out", order=order.client_oid, answer=answer.text)
+        _log.warning("cancel_not_proven", order=order.client_oid, problem=answer.text)
         return None
 
     async def _record(self, bot_id: str, results: tuple[PlacementResult, ...]) -> None:

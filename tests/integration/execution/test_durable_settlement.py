@@ -88,6 +88,27 @@ async def test_nothing_of_ours_is_pickled(database: str) -> None:
     assert [json.loads(output) for (output,) in outputs if output is not None]
 
 
+async def test_the_steps_are_those_of_the_pinned_version(database: str) -> None:
+    """Workflows that an older process began are replayed against these steps.
+
+    If this fails, change `APPLICATION_VERSION` with the steps, and think of what is pending.
+    """
+    async with durable(database, Rounds(0.01, 0.01, None)) as settlement:
+        await settlement.see_to(task())
+        await until_idle(settlement)
+    with psycopg.connect(database) as connection:
+        steps = connection.execute(
+            "SELECT function_id, function_name FROM dbos.operation_outputs ORDER BY function_id"
+        ).fetchall()
+        [(name, version)] = connection.execute(
+            "SELECT name, application_version FROM dbos.workflow_status"
+        ).fetchall()
+    assert [step for _, step in steps] == [
+        "settle_round", "DBOS.sleep", "settle_round", "DBOS.sleep", "settle_round",
+    ]  # fmt: skip
+    assert (name, version) == ("settle_batch", "settle-1-main")
+
+
 async def test_what_finished_long_ago_is_deleted(
     database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
