@@ -26,12 +26,23 @@ async def read_system(services: Services) -> Row:
     What does not answer is None, or says why beside its name; the rest is told all the same.
     """
     healths, gate, execution, bots = await asyncio.gather(
-        asyncio.gather(*(_health(services, name) for name in services.names())),
-        _or_none(_gate(services)),
+        read_services(services),
+        read_gate(services),
         _or_none(_execution(services)),
         _or_none(_bots(services)),
     )
     return {"services": healths, "gate": gate, "execution": execution, "bots": bots}
+
+
+async def read_services(services: Services) -> list[Row]:
+    """Health of every service, as its own health service tells it."""
+    return await asyncio.gather(*(_health(services, name) for name in services.names()))
+
+
+async def read_gate(services: Services) -> Row | None:
+    """The risk gate; None when its holder does not answer."""
+    found: Row | None = await _or_none(_gate(services))
+    return found
 
 
 async def read_processes(socket: str) -> list[Row]:

@@ -11,7 +11,7 @@ import grpc
 
 from opensqt.cli.connection import Services
 from opensqt.cli.messages import Row, as_row
-from opensqt.cli.system import read_system
+from opensqt.cli.system import read_gate, read_services
 from opensqt.core.numbers import ZERO, parse_decimal
 from opensqt.embedded.paper.exchange_control import ExchangeControl
 from opensqt.embedded.stack import Stack
@@ -24,11 +24,11 @@ ANSWER_TIMEOUT_S = 2.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """One look at a run. What could not be read is None; what was read before stays away.
+    """One look at a run. What could not be read now is None, never zero.
 
     Attributes:
         price: The last one that the strategy saw.
-        phase: What the strategy is doing.
+        phase: What the strategy is doing; None when it does not answer.
         waiting_for: What the strategy waits for before it trades.
         slots: Every used slot, as `slots` shows them.
         totals: Fills, realised profit and fees of the grid.
@@ -48,9 +48,9 @@ class Snapshot:
     waiting_for: tuple[str, ...]
     slots: tuple[Row, ...]
     totals: Row | None
-    position: Decimal
+    position: Decimal | None
     unrealised: Decimal | None
-    open_orders: int
+    open_orders: int | None
     services: tuple[Row, ...]
     processes: tuple[ProgramStatus, ...]
     gate: Row | None
@@ -80,41 +80,47 @@ class Watcher:
 
     async def waiting_for(self) -> tuple[str, ...] | None:
         """What the strategy waits for; None when it does not answer."""
-        strategy = await self._services.strategy()
-        request = GetBotStatusRequest(bot_id=self._bot_id)
-        try:
-            answer = await strategy.GetBotStatus(request, timeout=ANSWER_TIMEOUT_S)
-        except grpc.aio.AioRpcError:
-            return None
-        return tuple(answer.status.waiting_for)
+        status = await self._strategy()
+        return tuple(status["waiting_for"]) if status is not None else None
 
     async def look(self) -> Snapshot:
         """Read everything once."""
-        system, grid, market, processes = await asyncio.gather(
-            read_system(self._services), self._grid(), self._market(), self._stack.status()
+        services, gate, strategy, grid, market, processes = await asyncio.gather(
+            read_services(self._services),
+            read_gate(self._services),
+            self._strategy(),
+            self._grid(),
+            self._market(),
+            self._stack.status(),
         )
-        bots = [bot for bot in system["bots"] or () if bot["bot"] == self._bot_id]
-        strategy = (bots[0]["strategy"] if bots else None) or {}
-        text = strategy.get("last_price")
+        text = strategy["last_price"] if strategy else None
         price = parse_decimal(text) if text else None
         slots = tuple(grid["slots"]) if grid else ()
         held = [slot for slot in slots if slot["position_status"] == "FILLED"]
         return Snapshot(
             price=price,
-            phase=strategy.get("phase"),
-            waiting_for=tuple(strategy.get("waiting_for", ())),
+            phase=strategy["phase"] if strategy else None,
+            waiting_for=tuple(strategy["waiting_for"]) if strategy else (),
             slots=slots,
             totals=grid["totals"] if grid else None,
-            position=sum((parse_decimal(slot["position_qty"]) for slot in held), ZERO),
-            unrealised=unrealised(held, price) if price is not None else None,
-            open_orders=sum(slot["slot_status"] == "LOCKED" for slot in slots),
-            services=tuple(system["services"]),
+            position=position(held) if grid else None,
+            unrealised=unrealised(held, price) if grid and price is not None else None,
+            open_orders=sum(s["slot_status"] == "LOCKED" for s in slots) if grid else None,
+            services=tuple(services),
             processes=processes,
-            gate=system["gate"],
+            gate=gate,
             market_elapsed_s=market.get("elapsed_s", 0.0),
             market_ended=market.get("ended", False),
             notes=self._notes(processes),
         )
+
+    async def _strategy(self) -> Row | None:
+        strategy = await self._services.strategy()
+        request = GetBotStatusRequest(bot_id=self._bot_id)
+        try:
+            return as_row((await strategy.GetBotStatus(request, timeout=ANSWER_TIMEOUT_S)).status)
+        except grpc.aio.AioRpcError:
+            return None
 
     async def _grid(self) -> Row | None:
         state = await self._services.state()
@@ -140,6 +146,11 @@ class Watcher:
             if process.pid:
                 self._pids[process.name] = process.pid
         return tuple(notes)
+
+
+def position(held: list[Row]) -> Decimal:
+    """What the slots hold together, in base; negative is short."""
+    return sum((parse_decimal(slot["position_qty"]) for slot in held), ZERO)
 
 
 def unrealised(held: list[Row], price: Decimal) -> Decimal:

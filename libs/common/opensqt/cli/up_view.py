@@ -97,8 +97,8 @@ def line(snapshot: Snapshot) -> str:
     waits = f" (waits for {', '.join(snapshot.waiting_for)})" if snapshot.waiting_for else ""
     return (
         f"{snapshot.market_elapsed_s:7.1f} s  {(snapshot.phase or 'no answer').lower()}{waits}  "
-        f"price {_plain(snapshot.price)}  open {snapshot.open_orders}  "
-        f"position {plain(snapshot.position)}  fills {totals.get('fills', 0)}  "
+        f"price {_shown(snapshot.price)}  open {_shown(snapshot.open_orders)}  "
+        f"position {_shown(snapshot.position)}  fills {_shown(totals.get('fills'))}  "
         f"realised {_money(totals.get('realised_pnl'))}  "
         f"unrealised {_money(snapshot.unrealised)}  fees {_money(totals.get('fees'))}  "
         f"services {ready}/{len(snapshot.services)} ready"
@@ -148,13 +148,13 @@ def _figures(snapshot: Snapshot) -> Table:
     closed = f"closed: {gate['reason']}" if gate and not gate["open"] else None
     figures = Table.grid(padding=(0, 2))
     for name, value in (
-        ("price", _plain(snapshot.price)),
+        ("price", _shown(snapshot.price)),
         ("strategy", (snapshot.phase or "no answer").lower()),
         ("waits for", ", ".join(snapshot.waiting_for) or None),
         ("gate", closed or ("open" if gate else "no answer")),
-        ("open orders", str(snapshot.open_orders)),
-        ("position", plain(snapshot.position)),
-        ("fills", f"{totals.get('buys', 0)} buys, {totals.get('sells', 0)} sells"),
+        ("open orders", _shown(snapshot.open_orders)),
+        ("position", _shown(snapshot.position)),
+        ("fills", f"{_shown(totals.get('buys'))} buys, {_shown(totals.get('sells'))} sells"),
         ("realised", _money(totals.get("realised_pnl"))),
         ("unrealised", _money(snapshot.unrealised)),
         ("fees", _money(totals.get("fees"))),
@@ -176,8 +176,11 @@ def _services(snapshot: Snapshot) -> Table:
     return services
 
 
-def _plain(number: Decimal | None) -> str:
-    return "-" if number is None else plain(number)
+def _shown(number: Decimal | int | None) -> str:
+    """A number as it is; what is not known is not zero."""
+    if number is None:
+        return "-"
+    return plain(number) if isinstance(number, Decimal) else str(number)
 
 
 def _money(amount: Decimal | str | None) -> str:
