@@ -196,7 +196,9 @@ class Requests:
             _log.error("exchange_limit_exceeded", status=answer.status, silent_s=hold_s)
         if not verdict.listed:
             self._unlisted.labels(name).inc()
-            _log.error(
+            # A code that nobody has judged yet wants a person; a broken answer is a fault like any.
+            report = _log.error if answer.code else _log.warning
+            report(
                 "exchange_answer_unlisted",
                 request=name,
                 status=answer.status,
