@@ -5,6 +5,7 @@ take turns by an advisory lock; a database that is up to date costs one look.
 """
 
 import asyncio
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -84,6 +85,7 @@ def _upgrade(config: PostgresConfig, migrations: Migrations) -> None:
             config.dsn.get_secret_value(), connect_timeout=config.connect_timeout_s
         )
 
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # one line of ours says it all
     options = Config()
     options.set_main_option("script_location", _escaped(_HERE / "migrations"))
     options.set_main_option("version_locations", _escaped(migrations.versions))
