@@ -3,7 +3,6 @@
 import json
 from collections.abc import Sequence
 from datetime import datetime
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -24,41 +23,38 @@ STATIONS: Sequence[tuple[str, str, str]] = (
 LAST = "the venue has the order: ccxt, signature, TLS, HTTP"
 
 
-def report_hops(spans: Path, pairs: Sequence[tuple[int, int]]) -> list[dict[str, Any]]:
-    """Print where the time of these orders went; the same as data.
+def with_spans(spans: Path, orders: Sequence[list[int]]) -> list[list[int]]:
+    """The stations of OpenSQT's orders, as far as their traces are whole.
 
     Args:
         spans: Directory of the services' spans, as JSON lines.
-        pairs: When each price was sent and its order arrived, in nanoseconds since 1970.
+        orders: When each price was sent and its order arrived, in nanoseconds since 1970.
     """
-    traces = sorted(
-        (stations for stations in read_traces(spans) if len(stations) == len(STATIONS)),
-        key=lambda stations: stations[0],
-    )
-    taken: list[list[float]] = [[] for _ in range(len(STATIONS) + 1)]
-    for sent_ns, arrived_ns in pairs:
+    traces = sorted(one for one in read_traces(spans) if len(one) == len(STATIONS))
+    found = []
+    for sent_ns, arrived_ns in orders:
         # The price's trace is the first one that begins after it was sent and led to an order.
-        found = next((t for t in traces if sent_ns <= t[0] and t[-1] <= arrived_ns), None)
-        if found is None:
-            continue
-        points = [sent_ns, *found, arrived_ns]
-        for hop, (before, after) in enumerate(pairwise(points)):
-            taken[hop].append((after - before) / 1e6)
+        trace = next((t for t in traces if sent_ns <= t[0] and t[-1] <= arrived_ns), None)
+        if trace is not None:
+            found.append([sent_ns, *trace, arrived_ns])
+    return found
+
+
+def compare(floor: Sequence[list[int]], opensqt: Sequence[list[int]]) -> list[dict[str, Any]]:
+    """Print where the time of both went; the same as data."""
     titles = [title for title, _, _ in STATIONS] + [LAST]
-    result = [
-        {
-            "hop": title,
-            "p50_ms": report.percentile(hop, 0.5),
-            "p99_ms": report.percentile(hop, 0.99),
-            "orders": len(hop),
-        }
-        for title, hop in zip(titles, taken, strict=True)
-    ]
-    rows = [
-        (one["hop"], report.number(one["p50_ms"]), report.number(one["p99_ms"])) for one in result
-    ]
-    title = f"hops of {len(taken[0])} traced orders; each from the one before"
-    print(report.table(title, ("until", "p50 ms", "p99 ms"), rows))
+    result = []
+    for number, title in enumerate(titles):
+        one: dict[str, Any] = {"hop": title}
+        for name, orders in (("floor", floor), ("opensqt", opensqt)):
+            taken = [(at[number + 1] - at[number]) / 1e6 for at in orders]
+            for share in (50, 99):
+                one[f"{name}_p{share}_ms"] = report.percentile(taken, share / 100)
+        result.append(one)
+    columns = ("floor_p50_ms", "opensqt_p50_ms", "floor_p99_ms", "opensqt_p99_ms")
+    rows = [(one["hop"], *(report.number(one[column]) for column in columns)) for one in result]
+    header = ("until", "p50 floor", "p50 OpenSQT", "p99 floor", "p99 OpenSQT")
+    print(report.table(f"hops of {len(opensqt)} traced orders, ms", header, rows))
     return result
 
 

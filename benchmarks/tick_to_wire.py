@@ -102,7 +102,7 @@ async def measure(stage: Stage, control: str, names: dict[str, str], orders: int
         else:
             warm_up, count = [[name] for name in names], BLOCK
             turns = warm_up * max(1, orders // BLOCK)
-        seen: dict[str, list[tuple[int, int]]] = {name: [] for name in names}
+        seen: dict[str, list[list[int]]] = {name: [] for name in names}
         missed = dict.fromkeys(names, 0)
         for number, stacks in enumerate([*warm_up, *turns]):
             warming = number < len(warm_up)
@@ -110,16 +110,17 @@ async def measure(stage: Stage, control: str, names: dict[str, str], orders: int
             answer = await post(stage, f"{control}/climb", wanted)
             for name, one in answer.items():
                 if not warming:
-                    seen[name] += one["sent_and_arrived_ns"]
+                    seen[name] += one["stations_ns"]
                     missed[name] += one["missed"]
         taken = {
-            name: [(arrived - sent) / 1e6 for sent, arrived in pairs]
-            for name, pairs in seen.items()
+            name: [(stations[-1] - stations[0]) / 1e6 for stations in every_one]
+            for name, every_one in seen.items()
         }
         result[f"{rate}/s"] = compare(f"{rate} price events/s", names, taken, missed)
         if (stage.directory / SPANS).exists():
             await asyncio.sleep(SPANS_WRITTEN_S)
-            result[f"{rate}/s"]["hops"] = hops.report_hops(stage.directory / SPANS, seen["opensqt"])
+            traced = hops.with_spans(stage.directory / SPANS, seen["opensqt"])
+            result[f"{rate}/s"]["hops"] = hops.compare(seen["floor"], traced)
     return result
 
 

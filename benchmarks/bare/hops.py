@@ -39,6 +39,7 @@ async def feed(config: dict[str, Any], ready: Path) -> None:
                 event = orjson.loads(frame.data)
                 if event.get("e") == "bookTicker":
                     price = {"s": event["s"], "b": event["b"], "a": event["a"], "T": event["T"]}
+                    price["at"] = [time.time_ns()]
                     await bus.publish("bare.price", orjson.dumps(price))
 
 
@@ -49,10 +50,12 @@ async def decide(config: dict[str, Any], ready: Path) -> None:
 
     async def on_price(message: Any) -> None:
         nonlocal highest
-        level = int(float(orjson.loads(message.data)["b"])) // INTERVAL * INTERVAL
+        price = orjson.loads(message.data)
+        level = int(float(price["b"])) // INTERVAL * INTERVAL
         if level > highest:
             if highest:
                 action = {"price": str(level), "side": "BUY", "quantity": "0.001", "slot": level}
+                action["at"] = [*price["at"], time.time_ns()]
                 await bus.publish("bare.action", orjson.dumps(action))
             highest = level
 
@@ -80,9 +83,16 @@ async def execute(config: dict[str, Any], ready: Path) -> None:
 
         async def on_action(message: Any) -> None:
             action = orjson.loads(message.data)
+            at = action["at"]
+            at.append(time.time_ns())
             action["id"] = f"bare{action['slot']}"
-            await commit(orjson.dumps(action))
+            at.append(time.time_ns())
+            at += orjson.loads(await commit(orjson.dumps(action)))
+            at.append(time.time_ns())
             body, headers = signed_order(action)
+            at.append(time.time_ns())
+            # Where the time went; the venue keeps it.
+            headers["X-Hops"] = ",".join(map(str, at))
             async with session.post(url, data=body, headers=headers) as answer:
                 await answer.read()
 
@@ -98,11 +108,12 @@ async def ledger(config: dict[str, Any], ready: Path) -> None:
     await database.execute("CREATE TABLE IF NOT EXISTS intent (id text PRIMARY KEY, action jsonb)")
 
     async def commit(request: bytes, _: Any) -> bytes:
+        called_ns = time.time_ns()
         action = orjson.loads(request)
         await database.execute(
             "INSERT INTO intent VALUES (%s, %s)", (action["id"], request.decode())
         )
-        return b"{}"
+        return orjson.dumps([called_ns, time.time_ns()])
 
     tls = config["tls"]
     server = grpc.aio.server()

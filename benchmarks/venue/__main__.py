@@ -78,13 +78,13 @@ class Control:
 
 def _latencies(market: Market) -> dict[str, Any]:
     taken = [
-        (sent_ns, market.arrived_ns[price])
+        (sent_ns, *market.hops_ns.get(price, ()), market.arrived_ns[price])
         for price, sent_ns in market.sent_ns.items()
         if price in market.arrived_ns
     ]
     missed = len(market.sent_ns) - len(taken)
     market.sent_ns.clear()
-    return {"sent_and_arrived_ns": taken, "missed": missed}
+    return {"stations_ns": taken, "missed": missed}
 
 
 async def main(config: dict[str, Any], ready: Path) -> None:

@@ -41,6 +41,8 @@ class Market:
     """When the price that calls for an order at this price was sent."""
     arrived_ns: dict[Decimal, int] = field(default_factory=dict)
     """When the first order at this price came."""
+    hops_ns: dict[Decimal, list[int]] = field(default_factory=dict)
+    """What the bare stack says of the way of an order."""
     frames: int = 0
     leverage: int = 20
     dual: bool = False

@@ -32,6 +32,7 @@ def handler_for(market: Market) -> Callable[[web.Request], Awaitable[web.Respons
         if request.can_read_body:
             parameters |= {key: str(value) for key, value in (await request.post()).items()}
         parameters["arrived_ns"] = str(arrived_ns)
+        parameters["hops"] = request.headers.get("X-Hops", "")
         route = ROUTES.get((request.method, request.path.rpartition("/fapi/")[2]))
         if route is None:
             return answer({"code": -5000, "msg": f"{request.method} {request.path}"}, 404)
@@ -46,6 +47,8 @@ def handler_for(market: Market) -> Callable[[web.Request], Awaitable[web.Respons
 async def place(market: Market, sent: dict[str, str]) -> Json:
     price = Decimal(sent["price"])
     market.arrived_ns.setdefault(price, int(sent["arrived_ns"]))
+    if sent["hops"]:
+        market.hops_ns.setdefault(price, [int(at) for at in sent["hops"].split(",")])
     number, now = market.next_id(), now_ms()
     order: Json = {
         "orderId": number,
