@@ -11,7 +11,7 @@ from opensqt.runtime.metrics import Metrics
 
 _log = structlog.get_logger(__name__)
 
-GATHER_S: Final = 0.02
+GATHER_S: Final = 0.1
 """Commits of this time are published together: the way from tick to wire does not lead here."""
 
 LOOK_INTERVAL_S: Final = 1.0

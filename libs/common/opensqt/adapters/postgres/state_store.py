@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from typing import Any, Final, Self, TypeVar
+from weakref import WeakValueDictionary
 
 import psycopg
 from psycopg import AsyncConnection
@@ -27,6 +28,7 @@ from opensqt.adapters.signals import Signals
 from opensqt.core.errors import Refusal
 from opensqt.core.events import OrderUpdate
 from opensqt.core.grid.book import GridBook, GridChange, GridIdentity
+from opensqt.core.grid.invariants import book_problem
 from opensqt.core.grid.refusals import bot_unknown, compacted, tag_taken
 from opensqt.core.grid.results import Outcome
 from opensqt.core.identifiers import bot_tag
@@ -49,7 +51,7 @@ class PostgresStateStore:
         self._database = database
         self._origin = secrets.token_hex(8)
         self._signals = Signals()
-        self._turns: dict[str, asyncio.Lock] = {}
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._books: dict[str, RememberedBook] = {}
         self._owners = OrderOwners(OWNERS_MAX)
 
@@ -209,6 +211,8 @@ class PostgresStateStore:
         """These, and every earlier one of their bots, were published."""
         newest = {change.bot_id: change.revision for change in changes}
         async with self._database.session() as session, session.transaction():
+            # Losing the mark in a crash means to publish again, which is harmless: do not wait.
+            await session.execute("SET LOCAL synchronous_commit TO OFF")
             for bot_id, revision in sorted(newest.items()):
                 await session.execute(
                     statements.MARK_PUBLISHED, {"bot_id": bot_id, "revision": revision}
@@ -368,7 +372,10 @@ async def _read_book(
         orders = {row["client_oid"]: rows.order_of(row) for row in await cursor.fetchall()}
         await cursor.execute(statements.SLOTS, (bot_id,))
         slots = {row["price"]: rows.slot_of(row, orders) for row in await cursor.fetchall()}
-    return replace(_empty_book(grid), slots=slots, orders=orders, batches=batches)
+    book = replace(_empty_book(grid), slots=slots, orders=orders, batches=batches)
+    problem = book_problem(book)
+    assert not problem, f"{bot_id} is damaged: {problem}"
+    return book
 
 
 def _empty_book(row: rows.Row) -> GridBook:

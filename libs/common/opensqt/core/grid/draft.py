@@ -6,6 +6,7 @@ from typing import Final
 
 from opensqt.core.grid.book import BatchRecord, GridBook, GridChange, Slot
 from opensqt.core.grid.fills import CountedFill, Holding
+from opensqt.core.grid.invariants import change_problem
 from opensqt.core.grid.table import SlotEvent, step
 from opensqt.core.numbers import ZERO
 from opensqt.core.orders import Execution, Order, OrderStatus, Purpose
@@ -88,6 +89,8 @@ class Draft:
             return self._book, None
         revision = self._book.revision + 1
         slots = tuple(replace(s, revision=revision) for s in self._slots.values())
+        problem = change_problem(slots, self._touched.values())
+        assert not problem, problem
         totals = replace(self._totals, orders=self._totals.orders + placed)
         after = replace(
             self._book,
