@@ -109,6 +109,8 @@ class NatsEventBus:
         Raises:
             DependencyError: It does not.
         """
+        if not self._client.is_connected:
+            raise DependencyError("NATS is not connected")
         try:
             await self._client.flush(FLUSH_TIMEOUT_S)
         except (NatsError, TimeoutError, OSError) as error:

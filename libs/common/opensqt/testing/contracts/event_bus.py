@@ -53,6 +53,16 @@ def order_update(client_oid: str) -> OrderUpdate:
     )
 
 
+def batch(number: int) -> ActionBatch:
+    """A decision to cancel something."""
+    return ActionBatch(
+        bot_id="btc",
+        state_revision=number,
+        actions=(Cancel(slot_price=Decimal(60000 + number), client_oid=f"g{number}"),),
+        price_time_ns=10**18,
+    )
+
+
 def beat(revision: int) -> GateBeat:
     """A beat of the gate."""
     gate = Gate(revision=revision, open=True, reason="", changed_by="risk", changed_time_ns=10**18)
@@ -148,18 +158,10 @@ class EventBusContract(ABC):
 
     async def test_decisions_come_in_order_and_all(self, bus: EventBus) -> None:
         """AT_MOST_ONCE keeps order."""
-        batches = [
-            ActionBatch(
-                bot_id="btc",
-                state_revision=n,
-                actions=(Cancel(slot_price=Decimal(60000 + n), client_oid=f"g{n}"),),
-                price_time_ns=10**18,
-            )
-            for n in range(200)
-        ]
+        batches = [batch(number) for number in range(200)]
         async with bus.subscribe(ACTIONS, "main") as events:
-            for batch in batches:
-                await bus.publish(ACTIONS, "main", batch)
+            for decision in batches:
+                await bus.publish(ACTIONS, "main", decision)
             assert [r.event for r in await take(events, 200)] == batches
 
     async def test_a_durable_consumer_gets_what_came_before_it(self, bus: EventBus) -> None:
