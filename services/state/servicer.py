@@ -21,13 +21,12 @@ from opensqt.wire.fields import (
     read_text,
     read_time,
 )
+from opensqt.wire.intents import decode_placement, encode_reservation
 from opensqt.wire.resources import encode_execution, encode_order
 from opensqt.wire.state import (
     decode_identity,
-    decode_placement,
     encode_change,
     encode_grid,
-    encode_reservation,
     encode_slot,
 )
 from services.state.ledger import Ledger

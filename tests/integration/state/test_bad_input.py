@@ -24,7 +24,8 @@ from opensqt.testing.memory_store import MemoryStore
 from opensqt.wire.actions import encode_batch
 from opensqt.wire.events import encode_order_update
 from opensqt.wire.fields import encode_time
-from opensqt.wire.state import encode_identity, encode_placement
+from opensqt.wire.intents import encode_placement
+from opensqt.wire.state import encode_identity
 
 pytestmark = pytest.mark.integration
 

@@ -21,7 +21,7 @@ from opensqt.core.events import (
 from opensqt.core.grid.book import GridBook, GridChange
 from opensqt.market_maker.v1.state_pb2 import GridState
 from opensqt.testing import core_values as values
-from opensqt.wire import actions, events, resources, state
+from opensqt.wire import actions, events, intents, resources, state
 from opensqt.wire.codecs import CODECS, codec
 
 EXAMPLES = settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow], deadline=None)
@@ -36,8 +36,8 @@ NOUNS: dict[str, tuple[st.SearchStrategy[Any], Callable[[Any], Any], Callable[[A
     "slot": (values.slots(), state.encode_slot, state.decode_slot),
     "identity": (values.IDENTITIES, state.encode_identity, state.decode_identity),
     "totals": (values.TOTALS, state.encode_totals, state.decode_totals),
-    "placement": (values.PLACEMENTS, state.encode_placement, state.decode_placement),
-    "reservation": (values.RESERVATIONS, state.encode_reservation, state.decode_reservation),
+    "placement": (values.PLACEMENTS, intents.encode_placement, intents.decode_placement),
+    "reservation": (values.RESERVATIONS, intents.encode_reservation, intents.decode_reservation),
 }
 
 EVENTS: dict[type[Any], st.SearchStrategy[Any]] = {

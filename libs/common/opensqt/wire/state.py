@@ -1,4 +1,4 @@
-"""The ledger: slots, grids, changes, reservations and the results of placing."""
+"""The ledger: slots, grids and their changes."""
 
 from decimal import Decimal
 from typing import Final
@@ -12,16 +12,11 @@ from opensqt.core.grid.book import (
     Slot,
     SlotStatus,
 )
-from opensqt.core.grid.results import PlacementResult, Reservation
 from opensqt.core.identifiers import IdentifierError, check_bot_id
 from opensqt.core.numbers import divide, round_to
-from opensqt.core.orders import OrderStatus
 from opensqt.market_maker.v1 import state_pb2 as pb
-from opensqt.market_maker.v1 import state_service_pb2 as service_pb
 from opensqt.wire.enums import (
     DIRECTION,
-    END_REASON,
-    ORDER_STATUS,
     POSITION_STATUS,
     SLOT_STATUS,
 )
@@ -40,14 +35,6 @@ from opensqt.wire.fields import (
     read_time,
 )
 from opensqt.wire.resources import decode_execution, decode_order, encode_execution, encode_order
-
-PLACEMENT_STATUSES: Final = (
-    OrderStatus.NEW,
-    OrderStatus.REJECTED,
-    OrderStatus.NOT_PLACED,
-    OrderStatus.UNKNOWN,
-)
-"""What a request to place an order can come to."""
 
 _INT64_MAX: Final = 2**63 - 1
 _PRICE_STEP: Final = Decimal("1e-12")
@@ -264,65 +251,6 @@ def decode_change(message: pb.GridChange, where: str = "change") -> GridChange:
         totals=decode_totals(message.totals, path(where, "totals")),
         commit_time_ns=read_time(message, "commit_time", where),
         batch=batch,
-    )
-
-
-def encode_placement(result: PlacementResult) -> service_pb.PlacementResult:
-    """What a request to place an order came to."""
-    return service_pb.PlacementResult(
-        client_oid=result.client_oid,
-        status=ORDER_STATUS.encode(result.status),
-        exchange_order_id=result.exchange_order_id,
-        end_reason=END_REASON.encode(result.end_reason),
-        end_text=result.end_text[:200],
-    )
-
-
-def decode_placement(message: service_pb.PlacementResult, where: str = "result") -> PlacementResult:
-    """What a request to place an order came to.
-
-    Raises:
-        Refusal: A field is missing or not allowed.
-    """
-    status = ORDER_STATUS.read(message, "status", where)
-    if status not in PLACEMENT_STATUSES:
-        raise not_allowed(path(where, "status"), status, ", ".join(PLACEMENT_STATUSES))
-    return PlacementResult(
-        client_oid=read_text(message, "client_oid", where),
-        status=status,
-        exchange_order_id=read_optional_text(message, "exchange_order_id", where),
-        end_reason=END_REASON.read(message, "end_reason", where),
-        end_text=read_optional_text(message, "end_text", where),
-    )
-
-
-def encode_reservation(reservation: Reservation) -> service_pb.ReserveOrdersResponse:
-    """The committed intents of a batch."""
-    return service_pb.ReserveOrdersResponse(
-        revision=reservation.revision,
-        to_place=[encode_order(order) for order in reservation.to_place],
-        to_cancel=[encode_order(order) for order in reservation.to_cancel],
-        repeated=reservation.repeated,
-    )
-
-
-def decode_reservation(message: service_pb.ReserveOrdersResponse, where: str = "") -> Reservation:
-    """The committed intents of a batch.
-
-    Raises:
-        Refusal: A field is missing or not allowed.
-    """
-    return Reservation(
-        revision=read_count(message, "revision", where),
-        to_place=tuple(
-            decode_order(order, path(where, f"to_place[{i}]"))
-            for i, order in enumerate(message.to_place)
-        ),
-        to_cancel=tuple(
-            decode_order(order, path(where, f"to_cancel[{i}]"))
-            for i, order in enumerate(message.to_cancel)
-        ),
-        repeated=message.repeated,
     )
 
 

@@ -23,13 +23,12 @@ from opensqt.runtime.errors import domain_errors
 from opensqt.wire.actions import encode_batch
 from opensqt.wire.events import encode_order_update
 from opensqt.wire.fields import encode_time
+from opensqt.wire.intents import decode_reservation, encode_placement
 from opensqt.wire.resources import decode_execution, decode_order
 from opensqt.wire.state import (
     decode_change,
     decode_grid,
-    decode_reservation,
     encode_identity,
-    encode_placement,
 )
 
 T = TypeVar("T")

@@ -61,8 +61,3 @@ class CommitListener:
             origin, _, bot_id = notice.payload.partition(" ")
             if origin != self._origin:
                 self._signals.send(bot_id)
-
-
-def notice(origin: str, bot_id: str) -> str:
-    """What is notified with a commit."""
-    return f"{origin} {bot_id}"

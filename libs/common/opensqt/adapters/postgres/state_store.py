@@ -11,33 +11,29 @@ import contextlib
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import replace
 from typing import Any, Final, Self, TypeVar
 from weakref import WeakValueDictionary
 
 import psycopg
-from psycopg import AsyncConnection
 from psycopg.rows import dict_row
-from psycopg.types.numeric import Int8
 
 from opensqt.adapters.postgres import rows, statements
 from opensqt.adapters.postgres.book_cache import OrderOwners, RememberedBook
-from opensqt.adapters.postgres.listener import CommitListener, notice
+from opensqt.adapters.postgres.listener import CommitListener
 from opensqt.adapters.postgres.pool import Database
+from opensqt.adapters.postgres.reading import change_of, empty_book, read_book, revision_of
+from opensqt.adapters.postgres.writing import write_change
 from opensqt.adapters.signals import Signals
 from opensqt.core.errors import Refusal
 from opensqt.core.events import OrderUpdate
 from opensqt.core.grid.book import GridBook, GridChange, GridIdentity
-from opensqt.core.grid.invariants import book_problem
 from opensqt.core.grid.refusals import bot_unknown, compacted, tag_taken
 from opensqt.core.grid.results import Outcome
 from opensqt.core.identifiers import bot_tag
 from opensqt.core.orders import Execution, Order
-from opensqt.market_maker.v1 import state_pb2
-from opensqt.ports import NOTHING_MORE, DependencyError, Wanted
+from opensqt.ports import NOTHING_MORE, Wanted
 from opensqt.runtime.config_models import PostgresConfig
 from opensqt.wire.events import encode_order_update
-from opensqt.wire.state import decode_change, encode_change
 
 T = TypeVar("T")
 
@@ -82,7 +78,7 @@ class PostgresStateStore:
             "interval": identity.interval,
             "epoch": identity.epoch,
             "created_ns": now_ns,
-            "notice": notice(self._origin, identity.bot_id),
+            "notice": statements.notice(self._origin, identity.bot_id),
         }
         async with self._database.session() as session:
             answer = await session.execute(statements.REGISTER, values)
@@ -137,18 +133,18 @@ class PostgresStateStore:
         """A book as of now."""
         async with self._database.session() as session:
             remembered = self._books.get(bot_id)
-            if remembered and await _revision(session, bot_id) == remembered.revision:
+            if remembered and await revision_of(session, bot_id) == remembered.revision:
                 return remembered.book
             async with session.transaction():
                 await session.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-                book = await _read_book(session, bot_id, statements.GRID, NOTHING_MORE)
+                book = await read_book(session, bot_id, statements.GRID, NOTHING_MORE)
         if book is None:
             raise bot_unknown(bot_id)
         return book
 
     async def identities(self) -> tuple[GridBook, ...]:
         """Every registered grid, without slots and orders."""
-        return tuple(_empty_book(row) for row in await self._all(statements.GRIDS, None))
+        return tuple(empty_book(row) for row in await self._all(statements.GRIDS, None))
 
     async def orders(
         self,
@@ -196,7 +192,7 @@ class PostgresStateStore:
         oldest = newest if found[0]["oldest"] is None else found[0]["oldest"]
         if not oldest <= revision <= newest:
             raise compacted(revision, oldest=oldest, newest=newest)
-        return tuple(_change(row["payload"]) for row in found if row["payload"] is not None)
+        return tuple(change_of(row["payload"]) for row in found if row["payload"] is not None)
 
     def committed(self) -> AbstractAsyncContextManager[AsyncIterator[str]]:
         """Names of bots that some commit changed, of this process or another."""
@@ -205,7 +201,7 @@ class PostgresStateStore:
     async def unpublished(self, limit: int) -> tuple[GridChange, ...]:
         """Changes that were not published yet."""
         found = await self._all(statements.UNPUBLISHED, {"limit": limit})
-        return tuple(_change(row["payload"]) for row in found)
+        return tuple(change_of(row["payload"]) for row in found)
 
     async def mark_published(self, changes: tuple[GridChange, ...]) -> None:
         """These, and every earlier one of their bots, were published."""
@@ -258,10 +254,10 @@ class PostgresStateStore:
             return None
         async with self._database.session() as session:
             if outcome.change is None:
-                current = await _revision(session, bot_id) == book.revision
+                current = await revision_of(session, bot_id) == book.revision
             else:
                 try:
-                    current = await self._write(session, outcome.change)
+                    current = await write_change(session, outcome.change, origin=self._origin)
                 except psycopg.errors.UniqueViolation:
                     return None  # a batch, or an execution, that is stored and not remembered
         if not current:
@@ -275,46 +271,20 @@ class PostgresStateStore:
     ) -> Outcome[T]:
         """Decide on the stored book, holding its lock until the change is committed."""
         async with self._database.session() as session, session.transaction():
-            book = await _read_book(session, bot_id, statements.GRID_FOR_UPDATE, wanted)
+            book = await read_book(session, bot_id, statements.GRID_FOR_UPDATE, wanted)
             if book is None:
                 raise bot_unknown(bot_id)
             remembered = self._books.get(bot_id)
             if remembered is None or remembered.revision != book.revision:
                 remembered = self._books[bot_id] = RememberedBook(book)
             outcome = decide(book)
-            if outcome.change is not None and not await self._write(session, outcome.change):
+            if outcome.change is not None and not await write_change(
+                session, outcome.change, origin=self._origin
+            ):
                 raise AssertionError(f"{bot_id} moved on while its row was locked")
         if outcome.change is not None:
             self._note(remembered, outcome.book, outcome.change)
         return outcome
-
-    async def _write(self, session: AsyncConnection, change: GridChange) -> bool:
-        """Write a change; False when the book is at another revision than it builds on."""
-        bot_id, totals = change.bot_id, change.totals
-        # Int8: psycopg would send the smallest type that fits, and prepare one statement for each.
-        answer = await session.execute(
-            statements.COMMIT,
-            {
-                "bot_id": bot_id,
-                "revision": Int8(change.revision),
-                "realised_pnl": totals.realised_pnl,
-                "fees": totals.fees,
-                "fills": Int8(totals.fills),
-                "buys": Int8(totals.buys),
-                "sells": Int8(totals.sells),
-                "orders": Int8(totals.orders),
-                "fees_unknown": Int8(totals.fees_unknown),
-                "payload": encode_change(change).SerializeToString(),
-                "batches": rows.as_json(rows.batch_rows(change)),
-                "order_rows": rows.as_json(rows.order_row(order) for order in change.orders),
-                "slot_rows": rows.as_json(rows.slot_row(bot_id, slot) for slot in change.slots),
-                "execution_rows": rows.as_json(
-                    rows.execution_row(bot_id, execution) for execution in change.executions
-                ),
-                "notice": notice(self._origin, bot_id),
-            },
-        )
-        return await answer.fetchone() is not None
 
     def _note(self, remembered: RememberedBook, book: GridBook, change: GridChange) -> None:
         remembered.commit(book, change)
@@ -339,53 +309,3 @@ class PostgresStateStore:
         if not found and await self._one(statements.REVISION, (bot_id,)) is None:
             raise bot_unknown(bot_id)
         return found
-
-
-async def _revision(session: AsyncConnection, bot_id: str) -> int | None:
-    row = await (await session.execute(statements.REVISION, (bot_id,))).fetchone()
-    return None if row is None else int(row[0])
-
-
-async def _read_book(
-    session: AsyncConnection, bot_id: str, grid_statement: str, wanted: Wanted
-) -> GridBook | None:
-    async with session.cursor(row_factory=dict_row) as cursor:
-        grid = await (await cursor.execute(grid_statement, (bot_id,))).fetchone()
-        if grid is None:
-            return None
-        batches = {}
-        if wanted.batch_id or wanted.request_id:
-            await cursor.execute(
-                statements.BATCHES,
-                {
-                    "bot_id": bot_id,
-                    "batch_id": wanted.batch_id,
-                    "request_id": wanted.request_id,
-                },
-            )
-            batches = {row["batch_id"]: rows.batch_of(row) for row in await cursor.fetchall()}
-        ids = {oid for batch in batches.values() for oid in (*batch.placed, *batch.canceled)}
-        await cursor.execute(
-            statements.ORDERS_OF_BOOK,
-            {"bot_id": bot_id, "order_ids": sorted(ids.union(wanted.order_ids))},
-        )
-        orders = {row["client_oid"]: rows.order_of(row) for row in await cursor.fetchall()}
-        await cursor.execute(statements.SLOTS, (bot_id,))
-        slots = {row["price"]: rows.slot_of(row, orders) for row in await cursor.fetchall()}
-    book = replace(_empty_book(grid), slots=slots, orders=orders, batches=batches)
-    problem = book_problem(book)
-    assert not problem, f"{bot_id} is damaged: {problem}"
-    return book
-
-
-def _empty_book(row: rows.Row) -> GridBook:
-    return GridBook(
-        identity=rows.identity_of(row), revision=row["revision"], totals=rows.totals_of(row)
-    )
-
-
-def _change(payload: bytes) -> GridChange:
-    try:
-        return decode_change(state_pb2.GridChange.FromString(payload))
-    except Refusal as refusal:
-        raise DependencyError(f"a stored change cannot be read: {refusal}") from refusal

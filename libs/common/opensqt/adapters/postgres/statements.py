@@ -210,3 +210,8 @@ VALUES (
 )
 ON CONFLICT DO NOTHING
 """
+
+
+def notice(origin: str, bot_id: str) -> str:
+    """What is notified with a commit."""
+    return f"{origin} {bot_id}"
