@@ -19,6 +19,7 @@ from opensqt.core.numbers import plain
 from opensqt.core.orders import Execution, Order
 from opensqt.ports import NOTHING_MORE, Clock, Page, StateStore, Wanted, WatchEvent
 from opensqt.runtime.metrics import Metrics
+from opensqt.runtime.tracing import span
 from services.state.pages import item_before, size_of_page, token_after
 from services.state.watch import watch_grid
 
@@ -45,6 +46,9 @@ class Ledger:
         self._strangers: OrderedDict[tuple[str, ...], None] = OrderedDict()
         self._commit_seconds = metrics.histogram(
             "state_change_seconds", "Time to decide on a change and commit it.", ("operation",)
+        )
+        self._refusals = metrics.counter(
+            "state_refusals", "Changes that were refused.", ("operation", "reason")
         )
         self._reservations = metrics.counter(
             "state_reservations", "Batches, by what became of them.", ("outcome",)
@@ -215,7 +219,12 @@ class Ledger:
         wanted: Wanted = NOTHING_MORE,
     ) -> Outcome[T]:
         started_ns = self._clock.now_ns()
-        outcome = await self._store.transact(bot_id, decide, wanted)
+        with span("change grid", attributes={"bot": bot_id, "operation": operation}):
+            try:
+                outcome = await self._store.transact(bot_id, decide, wanted)
+            except Refusal as refusal:
+                self._refusals.labels(operation, refusal.reason).inc()
+                raise
         self._commit_seconds.labels(operation).observe((self._clock.now_ns() - started_ns) / 1e9)
         return outcome
 
