@@ -15,6 +15,8 @@ LEDGER = LedgerBooks(
     unsettled=0,
     intents=frozenset({"a1", "a2", "b1"}),
     fills=2,
+    realised=Decimal(0),
+    fees=Decimal("0.05"),
 )
 EXCHANGE = ExchangeBooks(
     accepted={"a1": 1, "a2": 1, "b1": 1},
@@ -85,6 +87,8 @@ def test_the_summary_is_exact_and_has_the_promised_keys() -> None:
         "unrealised": "0.2",
         "fees": "0.05",
         "funding": "0",
+        "realised_slots": "0",
+        "fees_slots": "0.05",
     }
 
 

@@ -4,11 +4,14 @@ One module for each group of commands. Commands ask the services over gRPC like 
 they never read a database, and they hold no trading logic.
 """
 
+import os
 import sys
 
 
 def main() -> None:
     """Run the command line; the entry point `opensqt`."""
+    # gRPC's own words on broken connections are for its developers; ours say what they mean.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     try:
         from opensqt.cli.app import app
     except ImportError as error:

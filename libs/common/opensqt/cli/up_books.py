@@ -2,6 +2,8 @@
 
 from decimal import Decimal
 
+import grpc
+
 from opensqt.cli.connection import Services
 from opensqt.cli.messages import Row, as_row
 from opensqt.core.numbers import ZERO, parse_decimal
@@ -9,12 +11,26 @@ from opensqt.embedded.paper.books import LedgerBooks, OpenOrder
 from opensqt.market_maker.v1.state_service_pb2 import GetGridRequest, ListOrdersRequest
 
 PAGE_SIZE = 1000
+NOTHING = LedgerBooks(
+    position=ZERO,
+    open_orders={},
+    unsettled=0,
+    intents=frozenset(),
+    fills=0,
+    realised=ZERO,
+    fees=ZERO,
+)
 
 
 async def read_ledger(services: Services, bot_id: str) -> LedgerBooks:
-    """What the state service has of a bot."""
+    """What the state service has of a bot; nothing, if the bot never came to register."""
     state = await services.state()
-    grid = (await state.GetGrid(GetGridRequest(bot_id=bot_id))).grid
+    try:
+        grid = (await state.GetGrid(GetGridRequest(bot_id=bot_id))).grid
+    except grpc.aio.AioRpcError as error:
+        if error.code() is not grpc.StatusCode.NOT_FOUND:
+            raise
+        return NOTHING
     orders = await _all_orders(services, ListOrdersRequest(bot_id=bot_id))
     live = await _all_orders(services, ListOrdersRequest(bot_id=bot_id, live_only=True))
     unsettled = await _all_orders(services, ListOrdersRequest(bot_id=bot_id, unsettled_only=True))
@@ -34,6 +50,8 @@ async def read_ledger(services: Services, bot_id: str) -> LedgerBooks:
         unsettled=len(unsettled),
         intents=frozenset(order["client_oid"] for order in orders),
         fills=grid.totals.fills,
+        realised=parse_decimal(grid.totals.realised_pnl.value),
+        fees=parse_decimal(grid.totals.fees.value),
     )
 
 

@@ -12,7 +12,7 @@ from opensqt.cli.connection import ConnectionConfig, Services
 from opensqt.cli.exit_codes import ExitCode
 from opensqt.cli.output import CommandError, Output
 from opensqt.cli.up_books import read_ledger
-from opensqt.cli.up_snapshot import Snapshot, Watcher
+from opensqt.cli.up_snapshot import Watcher
 from opensqt.cli.up_view import View, open_view
 from opensqt.embedded.paper.books import Comparison, compare
 from opensqt.embedded.paper.exchange_control import ExchangeControl
@@ -20,7 +20,6 @@ from opensqt.embedded.paper.run import begin_market, running
 from opensqt.embedded.paper.settings import PaperSettings
 from opensqt.embedded.run_directory import Run
 from opensqt.embedded.stack import Stack
-from opensqt.embedded.supervision import Phase
 from opensqt.market_maker.v1.execution_service_pb2 import GetExecutionStatusRequest
 from opensqt.runtime.config import load_config
 
@@ -60,7 +59,7 @@ class UpRun:
         """Start, trade, end, compare. Everything that was started is gone afterwards.
 
         Raises:
-            StackError: A process did not become ready.
+            StackError: A process did not become ready, or does not stay up.
             InterruptedRunError: By a signal before trading began, or by a second one.
             CommandError: Our books or the exchange's could not be read in the end.
         """
@@ -121,7 +120,7 @@ class UpRun:
             for note in snapshot.notes:
                 view.note(note)
             view.show(snapshot)
-            await _revive(snapshot, stack, view)
+            await stack.refuse_hopeless()
             if snapshot.market_ended:
                 return "the recording has ended"
             left_s = LOOK_INTERVAL_S
@@ -174,11 +173,3 @@ async def _is_settled(services: Services, comparison: Comparison) -> bool:
         and status.in_flight == 0
         and ledger.fills == exchange.buys + exchange.sells
     )
-
-
-async def _revive(snapshot: Snapshot, stack: Stack, view: View) -> None:
-    """Start what supervisord has given up on: in a paper run somebody looks on anyway."""
-    for process in snapshot.processes:
-        if process.phase is Phase.FATAL:
-            view.note(f"{process.name} does not stay up; starting it again")
-            await stack.start_again(process.name)

@@ -17,9 +17,11 @@ from opensqt.cli.output import Output, make_table
 from opensqt.cli.up_snapshot import Snapshot
 from opensqt.core.numbers import parse_decimal, plain
 from opensqt.embedded.paper.settings import PaperSettings
+from opensqt.embedded.supervision import Phase
 
 LINE_INTERVAL_S = 5.0
 LADDER_ROWS_MAX = 24
+FRAME_ROWS = 4
 CENT = Decimal("0.01")
 
 
@@ -83,7 +85,8 @@ class ScreenView:
 
     def show(self, snapshot: Snapshot) -> None:
         """Redraw."""
-        self._screen.update(picture(snapshot, self._settings), refresh=True)
+        height = self._screen.console.height
+        self._screen.update(picture(snapshot, self._settings, height), refresh=True)
 
     def note(self, text: str) -> None:
         """Print it above the picture."""
@@ -105,10 +108,13 @@ def line(snapshot: Snapshot) -> str:
     )
 
 
-def picture(snapshot: Snapshot, settings: PaperSettings) -> RenderableType:
-    """The whole picture for a terminal."""
+def picture(snapshot: Snapshot, settings: PaperSettings, height: int) -> RenderableType:
+    """The whole picture for a terminal of so many lines."""
     columns = Table.grid(padding=(0, 4))
-    columns.add_row(ladder(snapshot), Group(_figures(snapshot), Text(), _services(snapshot)))
+    rows_max = min(LADDER_ROWS_MAX, height - FRAME_ROWS)
+    columns.add_row(
+        ladder(snapshot, rows_max), Group(_figures(snapshot), Text(), _services(snapshot))
+    )
     title = (
         f"{settings.bot.bot_id}: {settings.bot.symbol} on paper, {settings.speed:g}x, "
         f"{snapshot.market_elapsed_s:.0f} s of the recording"
@@ -116,14 +122,14 @@ def picture(snapshot: Snapshot, settings: PaperSettings) -> RenderableType:
     return Panel(columns, title=title, subtitle="Ctrl-C ends the run", expand=False)
 
 
-def ladder(snapshot: Snapshot) -> Table:
+def ladder(snapshot: Snapshot, rows_max: int) -> Table:
     """The slots around the price, the highest first."""
     rows = sorted(snapshot.slots, key=lambda slot: parse_decimal(slot["price"]), reverse=True)
     busy = [slot for slot in rows if slot["slot_status"] != "FREE" or _holds(slot)]
-    if snapshot.price is not None and len(busy) > LADDER_ROWS_MAX:
+    if snapshot.price is not None and len(busy) > rows_max:
         price = snapshot.price
         nearest = sorted(busy, key=lambda slot: abs(parse_decimal(slot["price"]) - price))
-        kept = {slot["price"] for slot in nearest[:LADDER_ROWS_MAX]}
+        kept = {slot["price"] for slot in nearest[:rows_max]}
         busy = [slot for slot in busy if slot["price"] in kept]
     cells = [
         [
@@ -169,7 +175,7 @@ def _services(snapshot: Snapshot) -> Table:
     services = Table.grid(padding=(0, 2))
     for process in snapshot.processes:
         problem = health.get(process.name)
-        if process.phase.value != "RUNNING":
+        if process.phase not in (Phase.RUNNING, Phase.STARTING):
             problem = process.phase.value.lower()
         style = "red" if problem else "green"
         services.add_row(process.name, Text(problem or "ready", style=style))

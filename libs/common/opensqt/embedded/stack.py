@@ -17,9 +17,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from opensqt.embedded.log_lines import last_lines, last_refusal
 from opensqt.embedded.program import Program, launch_command
 from opensqt.embedded.supervision import (
     CONFIGURATION_FILE,
+    USAGE_EXIT_STATUS,
     Phase,
     ProgramStatus,
     SupervisorClient,
@@ -33,8 +35,6 @@ SOCKET_PATH_BYTES_MAX = 90
 """Paths of unix sockets end at 104 bytes on some systems, and supervisord appends its pid."""
 POLL_S = 0.05
 CHECK_TIMEOUT_S = 5.0
-USAGE_EXIT_STATUS = 2
-"""A program that ends with it refused its configuration: starting it again would not help."""
 
 
 class StackError(Exception):
@@ -143,12 +143,37 @@ class Stack:
             StackError: One was not ready in time, or gave up.
         """
         deadline = time.monotonic() + timeout_s
-        for name in tuple(names) or tuple(self._programs):
-            while not await self.is_ready(name):
-                await self._refuse_hopeless(name)
-                if time.monotonic() > deadline:
-                    raise StackError(self._failure(name, f"is not ready after {timeout_s:g} s"))
-                await asyncio.sleep(POLL_S)
+        waiting = list(names) or list(self._programs)
+        while True:
+            ready = await asyncio.gather(*(self.is_ready(name) for name in waiting))
+            waiting = [name for name, is_so in zip(waiting, ready, strict=True) if not is_so]
+            if not waiting:
+                return
+            await self.refuse_hopeless(waiting)
+            if time.monotonic() > deadline:
+                problem = f"is not ready after {timeout_s:g} s"
+                raise StackError(self._failure(waiting[0], problem))
+            await asyncio.sleep(POLL_S)
+
+    async def refuse_hopeless(self, names: Iterable[str] = ()) -> None:
+        """Return while every named program (any, when none is named) may still come to run.
+
+        Raises:
+            StackError: One refused its configuration, or was started in vain too often.
+        """
+        chosen = set(names) or set(self._programs)
+        for status in await self.status():
+            if status.name not in chosen:
+                continue
+            ended = status.phase in (Phase.BACKOFF, Phase.EXITED, Phase.FATAL)
+            log = log_path(self._log_directory, status.name)
+            if ended and last_exit_status(self._log_directory, status.name) == USAGE_EXIT_STATUS:
+                said = last_refusal(log)
+                text = f"{status.name} refuses to start: {said}" if said else None
+                problem = text or self._failure(status.name, "refuses to start")
+                raise StackError(problem, refused=True)
+            if status.phase is Phase.FATAL:
+                raise StackError(self._failure(status.name, f"does not start: {status.text}"))
 
     async def is_ready(self, name: str) -> bool:
         """Whether a program's own check says that it can be used."""
@@ -176,10 +201,6 @@ class Stack:
         await self._supervisor.stop(name)
         await self._supervisor.start(name)
         await self.wait_ready([name], timeout_s=timeout_s)
-
-    async def start_again(self, name: str) -> None:
-        """Start a program that was given up on; returns before it runs."""
-        await self._supervisor.start(name)
 
     async def close(self) -> None:
         """Stop everything, the last one started first. Returns once nothing is left."""
@@ -246,23 +267,7 @@ class Stack:
                 raise StackError(self._failure("supervisord.start", f"does not answer: {problem}"))
             await asyncio.sleep(POLL_S)
 
-    async def _refuse_hopeless(self, name: str) -> None:
-        for status in await self.status():
-            if status.name != name:
-                continue
-            refused = (
-                status.phase is Phase.BACKOFF
-                and last_exit_status(self._log_directory, name) == USAGE_EXIT_STATUS
-            )
-            if refused or status.phase is Phase.FATAL:
-                problem = "refuses to start" if refused else f"does not start: {status.text}"
-                raise StackError(self._failure(name, problem), refused=refused)
-
     def _failure(self, name: str, problem: str) -> str:
         path = log_path(self._log_directory, name)
-        try:
-            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()[-15:]
-        except OSError:
-            lines = []
-        said = "".join(f"\n  | {line}" for line in lines)
+        said = "".join(f"\n  | {line}" for line in last_lines(path))
         return f"{name} {problem}; its output, {path}, ends:{said or ' (nothing)'}"

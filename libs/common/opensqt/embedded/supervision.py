@@ -26,6 +26,12 @@ LAUNCHER_VARIABLE = "SUPERVISED_LAUNCHER"
 LOG_BYTES_MAX = 10_000_000
 LOG_BACKUPS = 3
 CALL_TIMEOUT_S = 30.0
+USAGE_EXIT_STATUS = 2
+"""A program that ends with it refused its configuration: starting it again would not help."""
+START_S = 5
+"""A program that ends sooner has failed to start; loading alone can take a second or two."""
+START_RETRIES = 4
+"""Each a second later than the one before."""
 ALREADY = frozenset({60, 70, 90})
 """Fault codes of supervisord: ALREADY_STARTED, NOT_RUNNING, ALREADY_ADDED: what we wanted holds."""
 
@@ -105,9 +111,10 @@ def configuration(
             f"[program:{program.name}]",
             f"command=%(ENV_{LAUNCHER_VARIABLE})s {program.name}.launch.json",
             "autostart=false",
-            "autorestart=true",
-            "startsecs=1",
-            "startretries=4",
+            "autorestart=unexpected",
+            f"exitcodes={USAGE_EXIT_STATUS}",
+            f"startsecs={START_S}",
+            f"startretries={START_RETRIES}",
             f"stopsignal={program.stop_signal.name.removeprefix('SIG')}",
             f"stopwaitsecs={program.stop_wait_s}",
             "killasgroup=true",

@@ -26,6 +26,8 @@ class LedgerBooks:
         unsettled: Orders whose outcome is not proven.
         intents: Client order ids of every order that was ever committed.
         fills: Number of executions.
+        realised: Profit of closed slots before fees, each from its own fills, in quote.
+        fees: Paid, in quote.
     """
 
     position: Decimal
@@ -33,6 +35,8 @@ class LedgerBooks:
     unsettled: int
     intents: frozenset[str]
     fills: int
+    realised: Decimal
+    fees: Decimal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +47,8 @@ class ExchangeBooks:
         accepted: How many orders it took under each client order id, ever.
         open_orders: By client order id.
         position: In base; negative is short.
-        fills: Number of executions, by side.
+        buys: Executions that bought.
+        sells: Executions that sold.
         realised: Profit of closed positions before fees, in quote.
         unrealised: Of the open position at the mark price, in quote.
         fees: Paid, in quote.

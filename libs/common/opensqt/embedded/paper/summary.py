@@ -33,6 +33,8 @@ def summarise(comparison: Comparison) -> dict[str, object]:
             "unrealised": plain(exchange.unrealised),
             "fees": plain(exchange.fees),
             "funding": plain(exchange.funding),
+            "realised_slots": plain(ledger.realised),
+            "fees_slots": plain(ledger.fees),
         },
     }
 
@@ -62,7 +64,7 @@ def summary_lines(comparison: Comparison) -> list[str]:
             "open orders",
             f"{len(exchange.open_orders)} on the exchange, {len(ledger.open_orders)} in slots",
         ),
-        ("realised", plain(exchange.realised)),
+        ("realised", f"{plain(exchange.realised)} ({plain(ledger.realised)} slot by slot)"),
         ("unrealised", plain(exchange.unrealised)),
         ("fees", plain(exchange.fees)),
         ("funding", plain(exchange.funding)),
