@@ -201,6 +201,12 @@ async def test_too_many_requests_silence_us_for_as_long_as_we_are_told(serve: Se
         assert len(script.requests) == 1
 
 
+@pytest.mark.parametrize(("body", "hedging"), [(b"true", True), (b'"false"', False)])
+async def test_the_position_mode(serve: Serve, body: bytes, hedging: bool) -> None:  # noqa: FBT001
+    async with serve(Script(body=b'{"dualSidePosition": ' + body + b"}")) as exchange:
+        assert await exchange.hedge_mode() is hedging
+
+
 def test_other_exchanges_have_no_lines_yet() -> None:
     answer = Answer(status=400, code="-2019", text="Margin is insufficient.")
     assert classify("binanceusdm", answer).proof is Proof.REFUSED

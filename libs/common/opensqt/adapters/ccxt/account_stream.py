@@ -13,7 +13,8 @@ from typing import Any, Final
 import structlog
 
 from opensqt.adapters.ccxt.client import BinanceUsdmClient
-from opensqt.adapters.ccxt.payloads import streamed_order, streamed_positions
+from opensqt.adapters.ccxt.order_payloads import streamed_order
+from opensqt.adapters.ccxt.position_payloads import streamed_positions
 from opensqt.adapters.ccxt.sockets import Backoff, Socket
 from opensqt.adapters.inbox import QueueInbox
 from opensqt.core.events import Position

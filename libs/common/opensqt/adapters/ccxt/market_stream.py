@@ -8,7 +8,7 @@ from typing import Any, Final
 import structlog
 
 from opensqt.adapters.ccxt.client import BinanceUsdmClient
-from opensqt.adapters.ccxt.payloads import streamed_candle, streamed_funding
+from opensqt.adapters.ccxt.market_payloads import streamed_candle, streamed_funding
 from opensqt.adapters.ccxt.prices import MarketInbox
 from opensqt.adapters.ccxt.sockets import Backoff, Socket
 from opensqt.ports import Clock

@@ -1,0 +1,140 @@
+"""The exchange's private side, as far as a read-only key sees it."""
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Final
+
+from opensqt.adapters.ccxt.account_stream import AccountStream
+from opensqt.adapters.ccxt.answers import Proof, classify
+from opensqt.adapters.ccxt.client import AnswerError
+from opensqt.adapters.ccxt.order_payloads import queried_execution
+from opensqt.adapters.ccxt.position_payloads import queried_position
+from opensqt.adapters.ccxt.requests import NoAnswerError, NotSentError
+from opensqt.adapters.ccxt.side import EXCHANGE, Side, reading, running
+from opensqt.core.events import OrderUpdate, Position, UpdateSource
+from opensqt.core.orders import Execution
+from opensqt.ports import AccountEvent, DependencyError
+
+TRADES_PER_PAGE: Final = 1000
+TRADES_SPAN_MS: Final = 7 * 24 * 3600 * 1000
+"""userTrades answers for at most a week from its start time."""
+PAGES_MAX: Final = 200
+
+
+class AccountSide(Side):
+    """Implements `ports.AccountFeed`."""
+
+    async def account_events(self) -> AsyncIterator[AccountEvent]:
+        """Order and position events, whole and in order, with the stream's ups and downs."""
+        stream = AccountStream(
+            self._client,
+            self._wiring.account,
+            clock=self._wiring.clock,
+            metrics=self._wiring.metrics,
+            create_key=self._create_listen_key,
+            keep_key=self._keep_listen_key,
+        )
+        async with running(stream.run, stream.inbox.close):
+            async for event in stream.inbox:
+                yield event
+
+    async def find_order(self, symbol: str, client_oid: str) -> OrderUpdate | None:
+        """Where an order stands; None when the exchange says that it has no such order.
+
+        Raises:
+            DependencyError: No answer that can be relied upon.
+        """
+        return await self._find({"symbol": symbol, "origClientOrderId": client_oid})
+
+    async def find_order_by_exchange_id(
+        self, symbol: str, exchange_order_id: str
+    ) -> OrderUpdate | None:
+        """As `find_order`, by the exchange's own id."""
+        return await self._find({"symbol": symbol, "orderId": exchange_order_id})
+
+    async def _find(self, params: Mapping[str, Any]) -> OrderUpdate | None:
+        try:
+            row = await self._wiring.requests.signed(
+                "find", self._client.fapiPrivateGetOrder, params
+            )
+        except AnswerError as error:
+            if classify(EXCHANGE, error.answer).proof is Proof.NO_SUCH_ORDER:
+                return None
+            raise DependencyError(f"look-up of an order: {error}") from None
+        except (NotSentError, NoAnswerError) as error:
+            raise DependencyError(f"look-up of an order: {error}") from None
+        with reading("order"):
+            return self._update(row, UpdateSource.QUERY)
+
+    async def open_orders(self, symbol: str) -> tuple[OrderUpdate, ...]:
+        """Every open order of the account on `symbol`, ours or not.
+
+        Raises:
+            DependencyError: No answer that can be relied upon.
+        """
+        method = self._client.fapiPrivateGetOpenOrders
+        rows = await self._wiring.ask("openOrders", method, {"symbol": symbol})
+        with reading("openOrders"):
+            return tuple(self._update(row, UpdateSource.QUERY) for row in rows)
+
+    async def executions_since(self, symbol: str, since_ns: int) -> tuple[Execution, ...]:
+        """Every execution from `since_ns` on, oldest first; `client_oid` is empty.
+
+        Raises:
+            DependencyError: No answer that can be relied upon.
+        """
+        found: dict[int, Execution] = {}
+        start_ms = since_ns // 1_000_000
+        next_id: int | None = None
+        requests = self._wiring.requests
+        for _ in range(PAGES_MAX):
+            params: dict[str, Any] = {"symbol": symbol, "limit": TRADES_PER_PAGE}
+            if next_id is not None:
+                params["fromId"] = next_id
+            else:
+                params |= {"startTime": start_ms, "endTime": start_ms + TRADES_SPAN_MS}
+            rows = await self._wiring.ask(
+                "userTrades", self._client.fapiPrivateGetUserTrades, params
+            )
+            with reading("userTrades"):
+                found |= {int(row["id"]): queried_execution(row) for row in rows}
+            if len(rows) >= TRADES_PER_PAGE:
+                # From here on by id, which neither skips nor repeats trades of one millisecond.
+                next_id = max(found) + 1
+            elif next_id is None and start_ms + TRADES_SPAN_MS < requests.exchange_now_ms:
+                start_ms += TRADES_SPAN_MS
+            else:
+                return tuple(execution for _, execution in sorted(found.items()))
+        raise DependencyError(f"{symbol}: more than {PAGES_MAX} pages of executions")
+
+    async def position(self, symbol: str) -> Position:
+        """The account's position.
+
+        Raises:
+            DependencyError: No answer that can be relied upon, or the account is in hedge mode.
+        """
+        method = self._client.fapiPrivateV3GetPositionRisk
+        rows = await self._wiring.ask("positionRisk", method, {"symbol": symbol})
+        with reading("positionRisk"):
+            return queried_position(symbol, rows)
+
+    async def hedge_mode(self) -> bool:
+        """Whether the account keeps long and short positions apart; orders here assume it does not.
+
+        Raises:
+            DependencyError: No answer that can be relied upon.
+        """
+        answer = await self._wiring.ask(
+            "positionMode", self._client.fapiPrivateGetPositionSideDual, {}
+        )
+        with reading("positionMode"):
+            return {"true": True, "false": False}[str(answer["dualSidePosition"]).lower()]
+
+    async def _create_listen_key(self) -> str:
+        answer = await self._wiring.ask(
+            "listenKey", self._client.fapiPrivatePostListenKey, {}, signed=False
+        )
+        with reading("listenKey"):
+            return str(answer["listenKey"])
+
+    async def _keep_listen_key(self) -> None:
+        await self._wiring.ask("keepKey", self._client.fapiPrivatePutListenKey, {}, signed=False)

@@ -1,0 +1,83 @@
+"""What the sides of the exchange share: asking for things, and running streams."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from opensqt.adapters.ccxt.client import AnswerError, BinanceUsdmClient
+from opensqt.adapters.ccxt.order_payloads import queried_order
+from opensqt.adapters.ccxt.payloads import Payload
+from opensqt.adapters.ccxt.requests import Method, NoAnswerError, NotSentError, Requests
+from opensqt.core.events import OrderUpdate, UpdateSource
+from opensqt.ports import Clock, DependencyError
+from opensqt.runtime.metrics import Metrics
+
+EXCHANGE: Final = "binanceusdm"
+"""Its name in the table of answers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wiring:
+    """What every side of the exchange works with."""
+
+    account: str
+    """Our name of the account that the keys belong to."""
+    client: BinanceUsdmClient
+    requests: Requests
+    clock: Clock
+    metrics: Metrics
+
+    async def ask(
+        self, name: str, method: Method, params: Mapping[str, Any], *, signed: bool = True
+    ) -> Any:
+        """Send a request that changes nothing.
+
+        Raises:
+            DependencyError: No answer that can be relied upon.
+        """
+        send = self.requests.signed if signed else self.requests.plain
+        try:
+            return await send(name, method, params)
+        except (NotSentError, NoAnswerError, AnswerError) as error:
+            raise DependencyError(f"{EXCHANGE} {name}: {error}") from None
+
+
+class Side:
+    """One side of the exchange."""
+
+    def __init__(self, wiring: Wiring) -> None:
+        self._wiring = wiring
+        self._client = wiring.client
+
+    def _update(self, row: Payload, source: UpdateSource) -> OrderUpdate:
+        """An order as an answer shows it."""
+        wiring = self._wiring
+        return queried_order(
+            row, account=wiring.account, source=source, receive_time_ns=wiring.clock.now_ns()
+        )
+
+
+@contextlib.contextmanager
+def reading(what: str) -> Iterator[None]:
+    """Turn whatever goes wrong with a payload into an answer that cannot be relied upon."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError) as error:
+        raise DependencyError(f"{EXCHANGE} {what}: not as documented: {error!r}") from None
+
+
+@contextlib.asynccontextmanager
+async def running(
+    work: Callable[[], Coroutine[Any, Any, None]], close: Callable[[], None]
+) -> AsyncIterator[None]:
+    """Run a stream while its events are taken; its end is a fault, and is not kept secret."""
+    task = asyncio.create_task(work())
+    task.add_done_callback(lambda _: close())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
