@@ -31,6 +31,9 @@ from services.execution.telemetry import ExecutionMetrics
 RECORD_PAUSES_S: Final = (0.1, 0.3, 1.0)
 """Between attempts to record; after the last one the settle task asks the exchange instead."""
 
+HEAD_START_S: Final = 0.005
+"""What the market runs away from goes first; a cancel waits for the answers, or this long."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -84,7 +87,10 @@ class Sending:
 
     async def _send(self, bot_id: str, reservation: Reservation) -> None:
         placing = [asyncio.create_task(self._place(order)) for order in reservation.to_place]
-        canceling = [asyncio.create_task(self._cancel(order)) for order in reservation.to_cancel]
+        canceling = [
+            asyncio.create_task(self._cancel_after(placing, order))
+            for order in reservation.to_cancel
+        ]
         try:
             await self._record_as_they_come(bot_id, placing)
             await asyncio.gather(*canceling)
@@ -127,6 +133,14 @@ class Sending:
             # An order of this id is open there: ours, as the look-up will show, or a contradiction.
             return _result(order, OrderStatus.UNKNOWN, result.end_text)
         return result
+
+    async def _cancel_after(
+        self, placing: list[asyncio.Task[PlacementResult]], order: Order
+    ) -> None:
+        """Cancel once the placements are on their way: preparing it would hold them up."""
+        if placing:
+            await asyncio.wait(placing, timeout=HEAD_START_S)
+        await self._cancel(order)
 
     async def _cancel(self, order: Order) -> None:
         """Cancel, and record what that proves; otherwise the order is left to settle."""
