@@ -39,6 +39,8 @@ class Findings:
     """What the ledger does not know, in an order in which it can be applied."""
     missing: tuple[Order, ...]
     """Orders that were confirmed open, and that the exchange says it does not have."""
+    orderless: int
+    """Executions whose order cannot be looked up yet."""
     symbols: tuple[str, ...]
     """The markets that were compared."""
 
@@ -63,6 +65,7 @@ class Comparison:
         self._since_ns: dict[str, int] = {}
         self._strangers: dict[str, None] = {}
         self._tags: frozenset[str] = frozenset()
+        self._orderless = 0
 
     async def run(self) -> Findings:
         """Compare once.
@@ -79,6 +82,7 @@ class Comparison:
         )
         updates: list[OrderUpdate] = []
         missing: list[Order] = []
+        self._orderless = 0
         for symbol, grids in sorted(by_symbol.items()):
             started_ns = self._clock.now_ns()
             found, absent = await self._compare(symbol, grids)
@@ -86,7 +90,10 @@ class Comparison:
             missing += absent
             self._since_ns[symbol] = started_ns - OVERLAP_NS
         return Findings(
-            updates=tuple(updates), missing=tuple(missing), symbols=tuple(sorted(by_symbol))
+            updates=tuple(updates),
+            missing=tuple(missing),
+            orderless=self._orderless,
+            symbols=tuple(sorted(by_symbol)),
         )
 
     async def _compare(
@@ -193,6 +200,7 @@ class Comparison:
                     symbol, execution.exchange_order_id
                 )
                 if update is None:
+                    self._orderless += 1
                     _log.error(
                         "execution_without_order",
                         symbol=symbol,

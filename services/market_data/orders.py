@@ -14,7 +14,6 @@ import structlog
 from opentelemetry.trace import SpanKind
 
 from opensqt.core.events import OrderUpdate, PositionUpdate, StreamStatus
-from opensqt.core.numbers import plain
 from opensqt.ports import (
     ORDER_UPDATES,
     POSITIONS,
@@ -32,13 +31,15 @@ from opensqt.runtime.metrics import Metrics
 from opensqt.runtime.tracing import span
 from services.market_data.comparison import Comparison, Findings
 from services.market_data.config import MonitorConfig
+from services.market_data.news import Told, fingerprint
 
 BEAT_S: Final = 1.0
 RETRY_S_MIN: Final = 0.05
 RETRY_S_MAX: Final = 2.0
 RENEWAL_S_MIN: Final = 30.0
 """A stream that missed something is renewed, but not more often than this."""
-TOLD_MAX: Final = 20_000
+PATIENCE: Final = 10
+"""Comparisons that wait for an exchange whose look-ups lag, before its stream is verified."""
 REPEAT_NS: Final = 30 * 10**9
 """An update that was stored and that the ledger still does not know is told again after this."""
 
@@ -78,13 +79,14 @@ class OrderMonitor:
         self._clock = clock
         self._config = config
         self._comparison = Comparison(account, feed=feed, positions=positions, clock=clock)
-        self._told: dict[str, int] = {}
+        self._told = Told(clock)
         self._epoch = 0
         self._connected = False
         self._compared = False
         self._unstored = 0
         self._reason = "not connected yet"
         self._comparisons = 0
+        self._patience = PATIENCE
         self._renewed_s = float("-inf")
         self._compare_now = asyncio.Event()
         self._beat_now = asyncio.Event()
@@ -169,7 +171,7 @@ class OrderMonitor:
 
     async def _store(self, update: OrderUpdate, *, repetition: str = "") -> None:
         """Publish until it is stored; the id makes repeating harmless."""
-        message_id = f"{self._account}:{_fingerprint(update)}{repetition}"
+        message_id = f"{self._account}:{fingerprint(update)}{repetition}"
         delay_s = RETRY_S_MIN
         with span("order update", kind=SpanKind.PRODUCER), contextlib.ExitStack() as waiting:
             while True:
@@ -184,7 +186,7 @@ class OrderMonitor:
                     _log.warning("order_update_not_stored", id=message_id, error=str(error))
                     await asyncio.sleep(delay_s)
                     delay_s = min(delay_s * 2, RETRY_S_MAX)
-        self._note_told(update)
+        self._told.note(update)
         self._published.labels(update.source).inc()
 
     @contextlib.contextmanager
@@ -196,12 +198,6 @@ class OrderMonitor:
         finally:
             self._unstored -= 1
             self._beat_now.set()
-
-    def _note_told(self, update: OrderUpdate) -> None:
-        for key in _facts(update):
-            self._told[key] = self._clock.now_ns()
-        while len(self._told) > TOLD_MAX:
-            del self._told[next(iter(self._told))]
 
     async def _beat(self) -> None:
         while True:
@@ -256,6 +252,10 @@ class OrderMonitor:
         missed = await self._tell(findings, trusted=trusted)
         for symbol in sorted({*self._symbols, *findings.symbols}):
             await self._tell_position(symbol)
+        if findings.orderless and not trusted and self._patience:
+            self._patience -= 1
+            raise DependencyError("the exchange shows executions, and not yet their orders")
+        self._patience = PATIENCE
         if trusted and missed:
             self._missed.inc(missed)
             _log.warning("order_events_missed", account=self._account, count=missed)
@@ -267,7 +267,7 @@ class OrderMonitor:
         grace_ns = int(self._config.news_grace_s * 1e9)
         for update in findings.updates:
             now_ns = self._clock.now_ns()
-            told_ns = self._told.get(_facts(update)[0])
+            told_ns = self._told.when(update)
             if told_ns is not None and now_ns - told_ns < REPEAT_NS:
                 continue  # stored; the ledger is about to learn of it
             fresh = now_ns - update.exchange_time_ns < grace_ns
@@ -298,23 +298,6 @@ class OrderMonitor:
         if now_s - self._renewed_s >= RENEWAL_S_MIN:
             self._renewed_s = now_s
             self._renew.set()
-
-
-def _facts(update: OrderUpdate) -> tuple[str, ...]:
-    """What an update tells, the same however it was learnt; the main thing first.
-
-    An execution, if it reports one, and where the order stands.
-    """
-    order = f"{update.symbol}:{update.exchange_order_id or update.client_oid}"
-    stands = f"{order}:{update.status}:{plain(update.filled_quantity)}"
-    if update.execution is None:
-        return (stands,)
-    return (f"{order}:execution {update.execution.execution_id}", stands)
-
-
-def _fingerprint(update: OrderUpdate) -> str:
-    """A function of the update's content, so that a repetition has the same id."""
-    return ":".join(_facts(update))
 
 
 @contextlib.asynccontextmanager

@@ -251,6 +251,33 @@ async def test_an_open_order_that_the_exchange_lost_is_reported(world: World) ->
         assert (await world.order(order.client_oid)).status is OrderStatus.NEW
 
 
+async def test_a_look_up_that_lags_behind_its_execution_is_waited_for(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with world.running(recheck_interval_s=60) as app:
+        await world.place(59900)
+        await asyncio.sleep(0.1)
+        world.venue.disconnect()
+        world.venue.trade(BTC, D("59890.0"), D(1))
+
+        async def lags(symbol: str, exchange_order_id: str) -> None:
+            return None
+
+        async def unseen(symbol: str, client_oid: str) -> None:
+            return None
+
+        with monkeypatch.context() as patch:
+            patch.setattr(world.venue, "find_order_by_exchange_id", lags)
+            patch.setattr(world.venue, "find_order", unseen)
+            world.venue.reconnect()
+            await asyncio.sleep(2)
+            assert not app.stream_status().verified
+            assert "not yet their orders" in app.stream_status().reason
+        await asyncio.sleep(3)
+        assert app.stream_status().verified
+        await world.agree()
+
+
 async def test_the_position_is_told(world: World) -> None:
     async with world.running():
         await world.place(59900)
