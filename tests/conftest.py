@@ -23,6 +23,8 @@ from opensqt.testing.servers import (
 )
 
 CHOICE = "OPENSQT_TEST_SERVERS"
+DECISION = "OPENSQT_TEST_SERVERS_DECISION"
+"""What the choice came to; the workers of xdist inherit it."""
 ANSWER_TIMEOUT_S = 3
 
 Endpoint = TypeVar("Endpoint")
@@ -46,10 +48,12 @@ def pytest_configure(config: pytest.Config) -> None:
     choice = os.environ.get(CHOICE, "auto")
     if choice not in {"auto", "wheels", "containers"}:
         raise pytest.UsageError(f"{CHOICE}={choice}: allowed are auto, wheels, containers")
-    # Once for all: the workers of xdist inherit the answer.
     if choice == "auto":
-        os.environ[CHOICE] = "auto-containers" if engine_answers() else "wheels"
-    # The reaper is one more image to pull; containers are removed by name below.
+        if DECISION not in os.environ:
+            os.environ[DECISION] = "auto-containers" if engine_answers() else "wheels"
+    else:
+        os.environ[DECISION] = choice
+    # The reaper would be one more image to pull; each container is removed by its own context.
     os.environ.setdefault("TESTCONTAINERS_RYUK_DISABLED", "true")
 
 
@@ -59,7 +63,7 @@ def pytest_report_header() -> str:
         "containers": "containers (insisted on)",
         "auto-containers": "containers (a Docker engine answers)",
     }
-    return f"servers: NATS and PostgreSQL from {way[os.environ[CHOICE]]}"
+    return f"servers: NATS and PostgreSQL from {way[os.environ[DECISION]]}"
 
 
 @contextmanager
@@ -99,7 +103,7 @@ def start_server(
     stack: ExitStack, from_container: Start[Endpoint], from_wheel: Start[Endpoint]
 ) -> Endpoint:
     """Start the server in the way that was chosen; an engine without the image is no obstacle."""
-    choice = os.environ[CHOICE]
+    choice = os.environ[DECISION]
     if choice == "wheels":
         return stack.enter_context(from_wheel())
     try:
