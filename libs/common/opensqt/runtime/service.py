@@ -29,6 +29,7 @@ from typing import Final, TypeVar
 
 import orjson
 import structlog
+import uvloop
 
 from opensqt.runtime.authorisation import Allowlist
 from opensqt.runtime.clock import SystemClock
@@ -150,7 +151,9 @@ def run_service(
         _log.error("configuration_not_usable", problem=str(problem))
         return EXIT_BAD_CONFIG
     try:
-        return asyncio.run(_run(name, config, serve, redactor, options.ready_file))
+        # libuv's loop: the same behaviour, and less time between a tick and its order.
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(_run(name, config, serve, redactor, options.ready_file))
     finally:
         provider.shutdown()
 
