@@ -19,7 +19,7 @@ from psycopg.rows import dict_row
 
 from opensqt.adapters.postgres import rows, statements
 from opensqt.adapters.postgres.book_cache import OrderOwners, RememberedBook
-from opensqt.adapters.postgres.listener import CommitListener
+from opensqt.adapters.postgres.listener import CommitListener, CommitNotifier
 from opensqt.adapters.postgres.pool import Database
 from opensqt.adapters.postgres.reading import change_of, empty_book, read_book, revision_of
 from opensqt.adapters.postgres.writing import write_change
@@ -50,6 +50,7 @@ class PostgresStateStore:
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._books: dict[str, RememberedBook] = {}
         self._owners = OrderOwners(OWNERS_MAX)
+        self._notifier = CommitNotifier(database, origin=self._origin)
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -58,12 +59,16 @@ class PostgresStateStore:
         async with Database(config, name="state") as database:
             store = cls(database)
             listener = CommitListener(config, origin=store._origin, signals=store._signals)
-            listening = asyncio.create_task(listener.run(), name="postgres-listener")
+            tasks = (
+                asyncio.create_task(listener.run(), name="postgres-listener"),
+                asyncio.create_task(store._notifier.run(), name="postgres-notifier"),
+            )
             try:
                 yield store
             finally:
-                listening.cancel()
-                await asyncio.gather(listening, return_exceptions=True)
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
 
     async def register(self, identity: GridIdentity, *, now_ns: int) -> tuple[GridBook, bool]:
         """Create the grid if its bot is not registered."""
@@ -257,7 +262,7 @@ class PostgresStateStore:
                 current = await revision_of(session, bot_id) == book.revision
             else:
                 try:
-                    current = await write_change(session, outcome.change, origin=self._origin)
+                    current = await write_change(session, outcome.change)
                 except psycopg.errors.UniqueViolation:
                     return None  # a batch, or an execution, that is stored and not remembered
         if not current:
@@ -278,9 +283,7 @@ class PostgresStateStore:
             if remembered is None or remembered.revision != book.revision:
                 remembered = self._books[bot_id] = RememberedBook(book)
             outcome = decide(book)
-            if outcome.change is not None and not await write_change(
-                session, outcome.change, origin=self._origin
-            ):
+            if outcome.change is not None and not await write_change(session, outcome.change):
                 raise AssertionError(f"{bot_id} moved on while its row was locked")
         if outcome.change is not None:
             self._note(remembered, outcome.book, outcome.change)
@@ -291,6 +294,7 @@ class PostgresStateStore:
         for order in change.orders:
             self._owners.add(order.client_oid, change.bot_id)
         self._signals.send(change.bot_id)
+        self._notifier.tell(change.bot_id)
 
     # --- reading ---------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from typing import Final
 CHANNEL: Final = "opensqt_state"
 """Commits are notified here, as ``<origin> <bot>``."""
 
-COMMIT: Final = f"""
+_COMMIT: Final = """
 WITH grid AS (
     UPDATE state.grids
     SET revision = %(revision)s, realised_pnl = %(realised_pnl)s, fees = %(fees)s,
@@ -22,9 +22,6 @@ WITH grid AS (
 ), change AS (
     INSERT INTO state.changes (bot_id, revision, payload)
     SELECT bot_id, %(revision)s, %(payload)s FROM grid
-), batch AS (
-    INSERT INTO state.batches
-    SELECT b.* FROM grid, json_populate_recordset(NULL::state.batches, %(batches)s::json) b
 ), kept_orders AS (
     INSERT INTO state.orders AS o (
         client_oid, bot_id, symbol, side, purpose, price, quantity, slot_price, cycle, reduce_only,
@@ -54,7 +51,12 @@ WITH grid AS (
         exit_price = excluded.exit_price, cycle = excluded.cycle,
         blocked_until_ns = excluded.blocked_until_ns, rejections = excluded.rejections,
         revision = excluded.revision
-), kept_executions AS (
+)"""
+_BATCH: Final = """, batch AS (
+    INSERT INTO state.batches
+    SELECT b.* FROM grid, json_populate_recordset(NULL::state.batches, %(batches)s::json) b
+)"""
+_EXECUTIONS: Final = """, kept_executions AS (
     INSERT INTO state.executions (
         bot_id, client_oid, execution_id, symbol, side, price, quantity, fee, fee_asset, maker,
         exchange_time_ns, realised_pnl, slot_price, exchange_order_id
@@ -63,10 +65,23 @@ WITH grid AS (
         n.bot_id, n.client_oid, n.execution_id, n.symbol, n.side, n.price, n.quantity, n.fee,
         n.fee_asset, n.maker, n.exchange_time_ns, n.realised_pnl, n.slot_price, n.exchange_order_id
     FROM grid, json_populate_recordset(NULL::state.executions, %(execution_rows)s::json) n
-)
-SELECT pg_notify('{CHANNEL}', %(notice)s) FROM grid
+)"""
+_DONE: Final = """
+SELECT 1 FROM grid
 """
-"""Writes a change; answers with one row, or with none when the grid is at another revision."""
+
+COMMIT: Final = {
+    (has_batch, has_executions): _COMMIT + _BATCH * has_batch + _EXECUTIONS * has_executions + _DONE
+    for has_batch in (False, True)
+    for has_executions in (False, True)
+}
+"""Writes a change; answers with one row, or with none when the grid is at another revision.
+
+By whether the change has a batch, and executions: what has nothing to do still takes its time.
+"""
+
+NOTIFY: Final = f"SELECT pg_notify('{CHANNEL}', notice) FROM unnest(%s::text[]) AS notice"
+"""Tells the other replicas. Not part of a commit: commits that notify wait for each other."""
 
 REGISTER: Final = f"""
 WITH grid AS (

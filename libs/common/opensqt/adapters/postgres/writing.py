@@ -8,21 +8,21 @@ from opensqt.core.grid.book import GridChange
 from opensqt.wire.state import encode_change
 
 
-async def write_change(session: AsyncConnection, change: GridChange, *, origin: str) -> bool:
+async def write_change(session: AsyncConnection, change: GridChange) -> bool:
     """Write a change; False when the book is at another revision than it builds on.
 
     Args:
         session: In autocommit mode the change is committed by this very statement.
         change: What to write.
-        origin: Who tells of the commit, so that it does not hear of its own.
 
     Raises:
         psycopg.errors.UniqueViolation: The batch, its request or an execution is stored already.
     """
     totals = change.totals
+    statement = statements.COMMIT[change.batch is not None, bool(change.executions)]
     # Int8: psycopg would send the smallest type that fits, and prepare one statement for each.
     answer = await session.execute(
-        statements.COMMIT,
+        statement,
         {
             "bot_id": change.bot_id,
             "revision": Int8(change.revision),
@@ -40,7 +40,6 @@ async def write_change(session: AsyncConnection, change: GridChange, *, origin: 
             "execution_rows": rows.as_json(
                 rows.execution_row(change.bot_id, execution) for execution in change.executions
             ),
-            "notice": statements.notice(origin, change.bot_id),
         },
     )
     return await answer.fetchone() is not None
