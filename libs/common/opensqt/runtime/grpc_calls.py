@@ -14,6 +14,7 @@ import grpc
 import grpc.aio
 import structlog
 from opentelemetry.trace import SpanKind
+from prometheus_client import Gauge
 
 from opensqt.core.errors import Refusal, RefusalReason
 from opensqt.ports import DependencyError
@@ -156,7 +157,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             try:
                 return await self._guard(method, context, answer)
             finally:
-                seconds.observe(time.perf_counter() - started)
+                taken_s = time.perf_counter() - started
+                asyncio.get_running_loop().call_soon(seconds.observe, taken_s)
 
         return serve
 
@@ -205,8 +207,12 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             code = grpc.StatusCode.CANCELLED
             raise
         finally:
-            in_flight.dec()
-            self._handled.labels(method, code.name).inc()
+            # Counted once the answer is on its way.
+            asyncio.get_running_loop().call_soon(self._count, method, code, in_flight)
+
+    def _count(self, method: str, code: grpc.StatusCode, in_flight: Gauge) -> None:
+        in_flight.dec()
+        self._handled.labels(method, code.name).inc()
 
 
 async def _write_all(answers: AsyncIterator[Any] | Awaitable[None], context: Any) -> None:
