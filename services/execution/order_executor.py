@@ -44,6 +44,15 @@ class Tally:
     batches: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class BatchTimes:
+    """When a batch got where."""
+
+    arrived_ns: int
+    asked_ns: int
+    sent_ns: int
+
+
 class OrderExecutor:
     """Carries out batches.
 
@@ -139,24 +148,14 @@ class OrderExecutor:
         with span("reserve orders", attributes={"batch": batch.batch_id}):
             started_ns = self._clock.now_ns()
             reservation = await self._positions.reserve(admitted, deadline_ns=deadline_ns)
-            self._metrics.reserve_seconds.observe((self._clock.now_ns() - started_ns) / 1e9)
         if reservation.repeated:
             return reservation
         self.tally.batches += 1
         # No await between the commit and the start of the sending: whoever settles finds these
         # orders in flight from the first moment on.
         sent = self._sending.begin(batch.bot_id, reservation)
-        now_ns = self._clock.now_ns()
-        self._metrics.batch_to_wire_seconds.observe((now_ns - arrived_ns) / 1e9)
-        self._metrics.price_age_seconds.observe(max(0, now_ns - batch.price_time_ns) / 1e9)
-        task = SettleTask(
-            task_id=batch.batch_id,
-            bot_id=batch.bot_id,
-            client_oids=tuple(
-                order.client_oid for order in (*reservation.to_place, *reservation.to_cancel)
-            ),
-        )
-        self._spawn(self._see_off(task, sent))
+        times = BatchTimes(arrived_ns, started_ns, self._clock.now_ns())
+        self._spawn(self._see_off(batch, reservation, sent, times))
         return reservation
 
     async def _admit(self, batch: ActionBatch) -> ActionBatch:
@@ -197,14 +196,37 @@ class OrderExecutor:
             return await self._budget.take_opening()
         return await self._budget.take_closing()
 
-    async def _see_off(self, task: SettleTask, sent: asyncio.Task[None]) -> None:
-        """Hand the orders over once their answers are recorded, or are overdue."""
+    async def _see_off(
+        self,
+        batch: ActionBatch,
+        reservation: Reservation,
+        sent: asyncio.Task[None],
+        times: BatchTimes,
+    ) -> None:
+        """Hand the orders over once their answers are recorded, or are overdue.
+
+        The times are observed here and not before the sending: even that would hold it up.
+        """
+        task = SettleTask(
+            task_id=batch.batch_id,
+            bot_id=batch.bot_id,
+            client_oids=tuple(
+                order.client_oid for order in (*reservation.to_place, *reservation.to_cancel)
+            ),
+        )
         try:
             await asyncio.wait((sent,), timeout=HAND_OVER_S)
             self._hand_over(task)
+            self._observe(times, batch)
             await sent
         finally:
             sent.cancel()
+
+    def _observe(self, times: BatchTimes, batch: ActionBatch) -> None:
+        metrics, sent_ns = self._metrics, times.sent_ns
+        metrics.reserve_seconds.observe((sent_ns - times.asked_ns) / 1e9)
+        metrics.batch_to_wire_seconds.observe((sent_ns - times.arrived_ns) / 1e9)
+        metrics.price_age_seconds.observe(max(0, sent_ns - batch.price_time_ns) / 1e9)
 
     def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = asyncio.create_task(work)

@@ -81,16 +81,19 @@ class Sending:
         oids = [order.client_oid for order in (*reservation.to_place, *reservation.to_cancel)]
         flight = self._in_flight.sending(oids)
         flight.__enter__()
-        task = asyncio.create_task(self._send(bot_id, reservation))
+        # These are the first to get their turn, before whatever is begun from here on.
+        placing = [asyncio.create_task(self._place(order)) for order in reservation.to_place]
+        task = asyncio.create_task(self._see_to(bot_id, placing, reservation.to_cancel))
         task.add_done_callback(lambda _: flight.__exit__(None, None, None))
         return task
 
-    async def _send(self, bot_id: str, reservation: Reservation) -> None:
-        placing = [asyncio.create_task(self._place(order)) for order in reservation.to_place]
-        canceling = [
-            asyncio.create_task(self._cancel_after(placing, order))
-            for order in reservation.to_cancel
-        ]
+    async def _see_to(
+        self,
+        bot_id: str,
+        placing: list[asyncio.Task[PlacementResult]],
+        to_cancel: tuple[Order, ...],
+    ) -> None:
+        canceling = [asyncio.create_task(self._cancel_after(placing, order)) for order in to_cancel]
         try:
             await self._record_as_they_come(bot_id, placing)
             await asyncio.gather(*canceling)
