@@ -23,7 +23,7 @@ from services.execution.admission import admit, opens
 from services.execution.config import TimingConfig
 from services.execution.markets import Markets
 from services.execution.rate_budget import RateBudget
-from services.execution.sending import Sending
+from services.execution.sending import OUT_S, Sending
 from services.execution.settlement import SettleTask
 from services.execution.telemetry import ExecutionMetrics
 
@@ -124,7 +124,6 @@ class OrderExecutor:
         except DependencyError:
             self._metrics.batches.labels(RefusalReason.DEPENDENCY).inc()
             raise
-        self._metrics.batches.labels("repeated" if reservation.repeated else "committed").inc()
         return reservation
 
     async def drain(self, timeout_s: float) -> None:
@@ -149,6 +148,7 @@ class OrderExecutor:
             started_ns = self._clock.now_ns()
             reservation = await self._positions.reserve(admitted, deadline_ns=deadline_ns)
         if reservation.repeated:
+            self._metrics.batches.labels("repeated").inc()
             return reservation
         self.tally.batches += 1
         # No await between the commit and the start of the sending: whoever settles finds these
@@ -207,6 +207,7 @@ class OrderExecutor:
 
         The times are observed here and not before the sending: even that would hold it up.
         """
+        await asyncio.sleep(OUT_S)
         task = SettleTask(
             task_id=batch.batch_id,
             bot_id=batch.bot_id,
@@ -224,6 +225,7 @@ class OrderExecutor:
 
     def _observe(self, times: BatchTimes, batch: ActionBatch) -> None:
         metrics, sent_ns = self._metrics, times.sent_ns
+        metrics.batches.labels("committed").inc()
         metrics.reserve_seconds.observe((sent_ns - times.asked_ns) / 1e9)
         metrics.batch_to_wire_seconds.observe((sent_ns - times.arrived_ns) / 1e9)
         metrics.price_age_seconds.observe(max(0, sent_ns - batch.price_time_ns) / 1e9)

@@ -31,6 +31,10 @@ from services.execution.telemetry import ExecutionMetrics
 RECORD_PAUSES_S: Final = (0.1, 0.3, 1.0)
 """Between attempts to record; after the last one the settle task asks the exchange instead."""
 
+OUT_S: Final = 0.001
+"""Whatever follows the sending waits so long: a request is written in several turns of the loop,
+and all that gets its turn between them holds it up."""
+
 HEAD_START_S: Final = 0.005
 """What the market runs away from goes first; a cancel waits for the answers, or this long."""
 
@@ -93,6 +97,7 @@ class Sending:
         placing: list[asyncio.Task[PlacementResult]],
         to_cancel: tuple[Order, ...],
     ) -> None:
+        await asyncio.sleep(OUT_S)
         canceling = [asyncio.create_task(self._cancel_after(placing, order)) for order in to_cancel]
         try:
             await self._record_as_they_come(bot_id, placing)
