@@ -28,6 +28,9 @@ from benchmarks.tick_to_wire import listening, post, start_venue
 ROUNDS = 3
 CALIBRATION_FRAMES = 10_000
 FRAMES_MAX = 300_000
+PACES = (500, 2_000, 5_000, 10_000)
+"""Prices per second, evenly; Binance's busiest markets send a few hundred."""
+PACE_S = 2.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -67,7 +70,14 @@ async def run(options: argparse.Namespace) -> dict[str, Any]:
         await listening(stage, control, list(contenders))
         async with open_tap(stage, ">", "MSG ") as tap:
             await measure(stage, control, tap, contenders, options.seconds)
-        return compare(contenders)
+            paced = {
+                rate: {
+                    name: await carried_of(stage, control, tap, name, rate)
+                    for name in ("raw_nats", "opensqt")
+                }
+                for rate in PACES
+            }
+        return compare(contenders) | {"paced": compare_paced(paced)}
 
 
 async def measure(
@@ -90,6 +100,31 @@ async def measure(
                 continue
             one.rates.append(rate)
             one.carried.append((tap.count - before) / (ended - started) if one.on_bus else 0.0)
+
+
+async def carried_of(stage: Stage, control: str, tap: Tap, name: str, rate: int) -> tuple[int, int]:
+    """Send prices evenly; how many were sent, and how many came out on NATS."""
+    before = tap.count
+    wanted = {"stack": name, "rate": rate, "seconds": PACE_S}
+    sent = (await post(stage, f"{control}/pace", wanted))["sent"]
+    await asyncio.sleep(0.3)
+    return sent, tap.count - before
+
+
+def compare_paced(paced: dict[int, dict[str, tuple[int, int]]]) -> dict[str, Any]:
+    """Print what is carried of prices that come evenly; the same as data."""
+    result: dict[str, Any] = {}
+    rows = []
+    for rate, counts in paced.items():
+        one = {name: carried / sent for name, (sent, carried) in counts.items()}
+        result[f"{rate}/s"] = one
+        sent = counts["opensqt"][0] / PACE_S
+        rows.append(
+            (f"{sent:,.0f}/s", *(f"{100 * one[name]:.0f} %" for name in ("raw_nats", "opensqt")))
+        )
+    header = ("prices offered", "floor", "OpenSQT")
+    print(report.table("share that is carried to NATS one by one", header, rows))
+    return result
 
 
 async def last_seen(tap: Tap, one: Contender, last_bid: int) -> float:

@@ -48,6 +48,13 @@ class Control:
         started = await streams.flood(market, asked["frames"], asked["last_bid"])
         return web.json_response({"started": started})
 
+    async def pace(self, request: web.Request) -> web.Response:
+        """Send prices to one stack evenly."""
+        asked = await request.json()
+        market = self._markets[asked["stack"]]
+        sent = await streams.pace(market, asked["rate"], asked["seconds"])
+        return web.json_response({"sent": sent})
+
     async def nudge(self, request: web.Request) -> web.Response:
         """Send one trade and one price that call for nothing new."""
         market = self._markets[(await request.json())["stack"]]
@@ -111,6 +118,7 @@ async def main(config: dict[str, Any], ready: Path) -> None:
         app = web.Application()
         app.router.add_post("/climb", control.climb)
         app.router.add_post("/flood", control.flood)
+        app.router.add_post("/pace", control.pace)
         app.router.add_post("/nudge", control.nudge)
         app.router.add_get("/status", control.status)
         await _listen(app, config["control"], None)

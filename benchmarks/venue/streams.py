@@ -22,6 +22,7 @@ from benchmarks.venue.market import (
 
 FLOOD_FRAMES = 500
 """Frames of one write."""
+TURN_S = 0.0005
 BACKLOG_BYTES = 1 << 20
 """What may wait in our own buffer before a client that is slower is waited for."""
 
@@ -91,6 +92,17 @@ async def flood(market: Market, frames: int, last_bid: str) -> float:
         await asyncio.sleep(0)
     transport.write(framed(price_frame(Decimal(last_bid), market.next_id(), now_ms())))
     return started
+
+
+async def pace(market: Market, rate: int, seconds: float) -> int:
+    """Send changing prices evenly, as far as a loop's turns allow; how many were sent."""
+    sent, started = 0, time.perf_counter()
+    while (elapsed := time.perf_counter() - started) < seconds:
+        for _ in range(int(elapsed * rate) - sent):
+            await market.tick(trigger=False)
+            sent += 1
+        await asyncio.sleep(TURN_S)
+    return sent
 
 
 def framed(text: str) -> bytes:
