@@ -173,6 +173,12 @@ def test_nothing_outlives_a_run_that_is_killed(up: Any, directory: Path) -> None
     assert processes_of(directory)
     run.process.kill()
     nothing_is_left(directory)
+    # Its databases go with the next run here.
+    root = RunRoot(directory / ".run")
+    (killed,) = root.runs()
+    assert any(os.path.lexists(path) for path in databases(killed.path))
+    root.forget_old()
+    assert not any(os.path.lexists(path) for path in databases(killed.path))
 
 
 def test_a_quantity_below_the_exchanges_step_is_refused(up: Any, directory: Path) -> None:
