@@ -59,10 +59,12 @@ class Run:
     def is_running(self) -> bool:
         """Whether the process that holds it is alive."""
         try:
-            started_s = psutil.Process(self.pid).create_time()
+            process = psutil.Process(self.pid)
+            dead = process.status() == psutil.STATUS_ZOMBIE
+            started_s = process.create_time()
         except psutil.Error:
             return False
-        return abs(started_s - self.process_start_s) < START_TOLERANCE_S
+        return not dead and abs(started_s - self.process_start_s) < START_TOLERANCE_S
 
     def write(self) -> None:
         """Let others find it."""
