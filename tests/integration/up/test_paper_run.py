@@ -153,6 +153,16 @@ def test_every_service_is_killed_under_faults_and_the_books_agree(up: Any, direc
     nothing_is_left(directory)
 
 
+def test_a_run_whose_exchange_dies_has_nothing_to_compare(up: Any, directory: Path) -> None:
+    run = up("--speed", "5")
+    run.wait_for("trading BTCUSDT")
+    time.sleep(1)
+    os.kill(run.pids()["paper_exchange"], signal.SIGKILL)
+    assert run.process.wait(60) == 1
+    assert "the paper exchange died" in json.loads((directory / "stdout").read_text())["error"]
+    nothing_is_left(directory)
+
+
 def test_a_signal_ends_a_run_in_order(up: Any, directory: Path) -> None:
     run = up("--speed", "5")
     run.wait_for("trading BTCUSDT")

@@ -61,7 +61,8 @@ class UpRun:
         Raises:
             StackError: A process did not become ready, or does not stay up.
             InterruptedRunError: By a signal before trading began, or by a second one.
-            CommandError: Our books or the exchange's could not be read in the end.
+            CommandError: Our books or the exchange's could not be read in the end, or the paper
+                exchange died.
         """
         main = asyncio.current_task()
         assert main is not None
@@ -117,8 +118,14 @@ class UpRun:
         began_s = time.monotonic()
         while True:
             snapshot = await watcher.look()
-            for note in snapshot.notes:
-                view.note(note)
+            for name in snapshot.restarted:
+                view.note(f"{name} died and was started again")
+            if "paper_exchange" in snapshot.restarted:
+                # It stands for the outside world, and its books lived in its memory.
+                raise CommandError(
+                    "the paper exchange died, and its books with it: nothing is left to compare",
+                    ExitCode.FAILURE,
+                )
             view.show(snapshot)
             await stack.refuse_hopeless()
             if snapshot.market_ended:

@@ -40,7 +40,7 @@ class Snapshot:
         gate: The risk gate.
         market_elapsed_s: How far the recording is, in its own time.
         market_ended: Whether it is over.
-        notes: What has happened since the last look.
+        restarted: Processes that died and were started again since the last look.
     """
 
     price: Decimal | None
@@ -56,7 +56,7 @@ class Snapshot:
     gate: Row | None
     market_elapsed_s: float
     market_ended: bool
-    notes: tuple[str, ...]
+    restarted: tuple[str, ...]
 
 
 class Watcher:
@@ -111,7 +111,7 @@ class Watcher:
             gate=gate,
             market_elapsed_s=market.get("elapsed_s", 0.0),
             market_ended=market.get("ended", False),
-            notes=self._notes(processes),
+            restarted=self._restarted(processes),
         )
 
     async def _strategy(self) -> Row | None:
@@ -137,15 +137,15 @@ class Watcher:
             return {}
         return market
 
-    def _notes(self, processes: tuple[ProgramStatus, ...]) -> tuple[str, ...]:
-        notes = []
+    def _restarted(self, processes: tuple[ProgramStatus, ...]) -> tuple[str, ...]:
+        names = []
         for process in processes:
             before = self._pids.get(process.name, 0)
             if process.pid and before and process.pid != before:
-                notes.append(f"{process.name} died and was started again")
+                names.append(process.name)
             if process.pid:
                 self._pids[process.name] = process.pid
-        return tuple(notes)
+        return tuple(names)
 
 
 def position(held: list[Row]) -> Decimal:
