@@ -75,7 +75,7 @@ async def execute(config: dict[str, Any], ready: Path) -> None:
         Path(tls["certificate"]).read_bytes(),
     )
     channel = grpc.aio.secure_channel(f"127.0.0.1:{config['ledger']}", credentials)
-    commit = channel.unary_unary(METHOD)
+    commit: Any = channel.unary_unary(METHOD)
     url = f"https://127.0.0.1:{config['venue']}/fapi/v1/order"
     # As OpenSQT does: a quiet market must not cost the next order a new TLS handshake.
     connector = aiohttp.TCPConnector(ssl=venue_ssl(config), keepalive_timeout=600)
@@ -117,7 +117,7 @@ async def ledger(config: dict[str, Any], ready: Path) -> None:
 
     tls = config["tls"]
     server = grpc.aio.server()
-    handler = grpc.unary_unary_rpc_method_handler(commit)
+    handler: Any = grpc.unary_unary_rpc_method_handler(commit)
     server.add_generic_rpc_handlers(
         (grpc.method_handlers_generic_handler("bench.Ledger", {"Commit": handler}),)
     )
