@@ -21,15 +21,6 @@ class Admission:
     batch: ActionBatch
     refused: tuple[Refusal, ...]
 
-    def check_not_empty(self) -> None:
-        """Refuse a batch of which nothing is left.
-
-        Raises:
-            Refusal: The first of the reasons.
-        """
-        if not self.batch.actions and self.refused:
-            raise self.refused[0]
-
 
 def opens(action: Action) -> bool:
     """Whether an action adds exposure."""

@@ -47,8 +47,3 @@ class ActionBatch:
     def batch_id(self) -> str:
         """The same for every repetition of the decision, so that repeating it does nothing."""
         return f"{self.bot_id}:{self.state_revision}"
-
-    @property
-    def adds_exposure(self) -> bool:
-        """The batch has an order that opens a position."""
-        return any(isinstance(a, Place) and a.purpose is Purpose.OPEN for a in self.actions)

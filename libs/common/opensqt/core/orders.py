@@ -23,11 +23,6 @@ class Side(StrEnum):
         """What the side does to a position: +1 for a buy, -1 for a sell."""
         return 1 if self is Side.BUY else -1
 
-    @property
-    def opposite(self) -> "Side":
-        """The other side."""
-        return Side.SELL if self is Side.BUY else Side.BUY
-
 
 class Purpose(StrEnum):
     """What an order does for the slot or leg that owns it."""

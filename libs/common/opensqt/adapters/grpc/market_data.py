@@ -1,26 +1,17 @@
 """`GrpcMarketData`: the market data service over a channel, as the `MarketData` port."""
 
-from collections.abc import Awaitable, Callable
-from typing import Any, Final, TypeVar
+from typing import Final
 
 import grpc.aio
-from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random
 
-from opensqt.core.errors import Refusal
+from opensqt.adapters.grpc.calls import Calls
 from opensqt.core.events import Candle, FundingUpdate, PriceChange, StreamStatus
 from opensqt.core.instrument import Instrument
 from opensqt.market_maker.v1 import market_data_service_pb2 as pb
 from opensqt.market_maker.v1.market_data_service_pb2_grpc import MarketDataServiceStub
-from opensqt.ports import DependencyError
-from opensqt.runtime.errors import domain_errors
 from opensqt.wire.events import decode_funding_update, decode_price_change, decode_stream_status
 from opensqt.wire.resources import decode_candle, decode_instrument
 
-T = TypeVar("T")
-R = TypeVar("R")
-
-ATTEMPTS: Final = 3
-WAIT_MAX_S: Final = 0.2
 PAGE_SIZE: Final = 1000
 
 
@@ -34,7 +25,7 @@ class GrpcMarketData:
 
     def __init__(self, channel: grpc.aio.Channel, *, timeout_s: float = 2.0) -> None:
         self._stub = MarketDataServiceStub(channel)
-        self._timeout_s = timeout_s
+        self._calls = Calls("market data", timeout_s=timeout_s)
 
     async def instruments(self) -> tuple[Instrument, ...]:
         """Every instrument that trades now, by symbol."""
@@ -42,52 +33,33 @@ class GrpcMarketData:
         token = ""
         while True:
             request = pb.ListInstrumentsRequest(page_size=PAGE_SIZE, page_token=token)
-            answer = await self._ask(self._stub.ListInstruments, request)
-            found += (_read(decode_instrument, item) for item in answer.instruments)
+            answer = await self._calls.repeated(self._stub.ListInstruments, request)
+            found += (self._calls.read(decode_instrument, item) for item in answer.instruments)
             token = answer.next_page_token
             if not token:
                 return tuple(found)
 
     async def price(self, symbol: str) -> PriceChange:
         """The latest price; `DependencyError` as long as none has come."""
-        answer = await self._ask(self._stub.GetPrice, pb.GetPriceRequest(symbol=symbol))
-        return _read(decode_price_change, answer.price)
+        answer = await self._calls.repeated(self._stub.GetPrice, pb.GetPriceRequest(symbol=symbol))
+        return self._calls.read(decode_price_change, answer.price)
 
     async def funding(self, symbol: str) -> FundingUpdate:
         """The latest funding rate; `DependencyError` as long as none has come."""
-        answer = await self._ask(self._stub.GetFunding, pb.GetFundingRequest(symbol=symbol))
-        return _read(decode_funding_update, answer.funding)
+        answer = await self._calls.repeated(
+            self._stub.GetFunding, pb.GetFundingRequest(symbol=symbol)
+        )
+        return self._calls.read(decode_funding_update, answer.funding)
 
     async def candles(self, symbol: str, limit: int) -> tuple[Candle, ...]:
         """The latest closed candles of one minute, oldest first; fewer while it has no more."""
         # One more than asked for, since the last one may not be closed.
         request = pb.ListCandlesRequest(symbol=symbol, page_size=min(limit + 1, PAGE_SIZE))
-        answer = await self._ask(self._stub.ListCandles, request)
-        found = (_read(decode_candle, candle) for candle in answer.candles)
+        answer = await self._calls.repeated(self._stub.ListCandles, request)
+        found = (self._calls.read(decode_candle, candle) for candle in answer.candles)
         return tuple(candle for candle in found if candle.closed)[-limit:]
 
     async def stream_status(self) -> StreamStatus:
         """Whether the order stream can be relied upon."""
-        answer = await self._ask(self._stub.GetStreamStatus, pb.GetStreamStatusRequest())
-        return _read(decode_stream_status, answer.status)
-
-    async def _ask(self, call: Callable[..., Awaitable[T]], request: Any) -> T:
-        retrying = AsyncRetrying(
-            retry=retry_if_exception_type(DependencyError),
-            stop=stop_after_attempt(ATTEMPTS),
-            wait=wait_random(0, WAIT_MAX_S),
-            reraise=True,
-        )
-        return await retrying(self._once, call, request)
-
-    async def _once(self, call: Callable[..., Awaitable[T]], request: Any) -> T:
-        with domain_errors():
-            return await call(request, timeout=self._timeout_s)
-
-
-def _read(decode: Callable[[Any], R], message: Any) -> R:
-    """What the service said; that we cannot read it is its fault, not our request's."""
-    try:
-        return decode(message)
-    except Refusal as refusal:
-        raise DependencyError(f"market data's answer cannot be read: {refusal}") from None
+        answer = await self._calls.repeated(self._stub.GetStreamStatus, pb.GetStreamStatusRequest())
+        return self._calls.read(decode_stream_status, answer.status)

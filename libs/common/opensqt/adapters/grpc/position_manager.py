@@ -3,15 +3,14 @@
 from __future__ import annotations  # grpc is generic in its stubs only
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from typing import Any, Final, TypeVar
+from collections.abc import AsyncGenerator
+from typing import Any, Final
 
 import grpc
 import grpc.aio
-from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random
 
+from opensqt.adapters.grpc.calls import Calls
 from opensqt.core.actions import ActionBatch
-from opensqt.core.errors import Refusal
 from opensqt.core.events import OrderUpdate
 from opensqt.core.grid.book import GridBook, GridIdentity
 from opensqt.core.grid.results import Applied, PlacementResult, Reservation
@@ -31,13 +30,6 @@ from opensqt.wire.state import (
     encode_identity,
 )
 
-T = TypeVar("T")
-
-ATTEMPTS: Final = 3
-"""Of a call that may be repeated without a thought; reserving is not among them."""
-
-WAIT_MAX_S: Final = 0.2
-
 GRIDS_PAGE: Final = 1000
 
 SILENCE_MAX_S: Final = 5.0
@@ -54,13 +46,13 @@ class GrpcPositionManager:
 
     def __init__(self, channel: grpc.aio.Channel, *, timeout_s: float = 2.0) -> None:
         self._stub = StateServiceStub(channel)
-        self._timeout_s = timeout_s
+        self._calls = Calls("state", timeout_s=timeout_s)
 
     async def register_grid(self, identity: GridIdentity) -> GridBook:
         """Register a grid, or return the registered one with its own anchor and epoch."""
         request = pb.RegisterGridRequest(identity=encode_identity(identity))
-        response = await self._repeated(self._stub.RegisterGrid, request)
-        return _answer(decode_grid, response.grid)
+        response = await self._calls.repeated(self._stub.RegisterGrid, request)
+        return self._calls.read(decode_grid, response.grid)
 
     async def reserve(self, batch: ActionBatch, *, deadline_ns: int) -> Reservation:
         """Commit a batch's intents; never repeated here, since prices grow old."""
@@ -69,21 +61,21 @@ class GrpcPositionManager:
             batch=encode_batch(batch),
             deadline=encode_time(deadline_ns),
         )
-        response = await self._once(self._stub.ReserveOrders, request)
-        return _answer(decode_reservation, response)
+        response = await self._calls.once(self._stub.ReserveOrders, request)
+        return self._calls.read(decode_reservation, response)
 
     async def record(self, bot_id: str, results: tuple[PlacementResult, ...]) -> int:
         """Record what the exchange answered; the revision after it."""
         request = pb.RecordResultsRequest(
             bot_id=bot_id, results=[encode_placement(result) for result in results]
         )
-        response = await self._repeated(self._stub.RecordResults, request)
+        response = await self._calls.repeated(self._stub.RecordResults, request)
         return int(response.revision)
 
     async def apply(self, update: OrderUpdate) -> Applied:
         """Apply what is known of an order."""
         request = pb.ApplyOrderUpdateRequest(update=encode_order_update(update))
-        response = await self._repeated(self._stub.ApplyOrderUpdate, request)
+        response = await self._calls.repeated(self._stub.ApplyOrderUpdate, request)
         return Applied(
             revision=response.revision,
             changed=response.changed,
@@ -92,8 +84,8 @@ class GrpcPositionManager:
 
     async def grid(self, bot_id: str) -> GridBook:
         """A grid with all its slots and live orders."""
-        response = await self._repeated(self._stub.GetGrid, pb.GetGridRequest(bot_id=bot_id))
-        return _answer(decode_grid, response.grid)
+        response = await self._calls.repeated(self._stub.GetGrid, pb.GetGridRequest(bot_id=bot_id))
+        return self._calls.read(decode_grid, response.grid)
 
     async def grids(self) -> tuple[GridBook, ...]:
         """Every registered grid, without slots."""
@@ -101,8 +93,8 @@ class GrpcPositionManager:
         token = ""
         while True:
             request = pb.ListGridsRequest(page_size=GRIDS_PAGE, page_token=token)
-            response = await self._repeated(self._stub.ListGrids, request)
-            books += (_answer(decode_grid, grid) for grid in response.grids)
+            response = await self._calls.repeated(self._stub.ListGrids, request)
+            books += (self._calls.read(decode_grid, grid) for grid in response.grids)
             token = response.next_page_token
             if not token:
                 return tuple(books)
@@ -126,9 +118,9 @@ class GrpcPositionManager:
             page_size=page_size,
             page_token=page_token,
         )
-        response = await self._repeated(self._stub.ListOrders, request)
+        response = await self._calls.repeated(self._stub.ListOrders, request)
         return Page(
-            items=tuple(_answer(decode_order, order) for order in response.orders),
+            items=tuple(self._calls.read(decode_order, order) for order in response.orders),
             next_token=response.next_page_token,
         )
 
@@ -137,9 +129,9 @@ class GrpcPositionManager:
     ) -> Page[Execution]:
         """Executions, newest first."""
         request = pb.ListTradesRequest(bot_id=bot_id, page_size=page_size, page_token=page_token)
-        response = await self._repeated(self._stub.ListTrades, request)
+        response = await self._calls.repeated(self._stub.ListTrades, request)
         return Page(
-            items=tuple(_answer(decode_execution, trade) for trade in response.trades),
+            items=tuple(self._calls.read(decode_execution, trade) for trade in response.trades),
             next_token=response.next_page_token,
         )
 
@@ -152,23 +144,10 @@ class GrpcPositionManager:
             stream = self._stub.WatchGrid(request)
             try:
                 while (message := await _heard(stream)) is not grpc.aio.EOF:
-                    yield _answer(_decode_watch_event, message)
+                    yield self._calls.read(_decode_watch_event, message)
             finally:
                 stream.cancel()
         raise DependencyError("the state service ended the watch")
-
-    async def _repeated(self, call: Callable[..., Awaitable[T]], request: Any) -> T:
-        retrying = AsyncRetrying(
-            retry=retry_if_exception_type(DependencyError),
-            stop=stop_after_attempt(ATTEMPTS),
-            wait=wait_random(0, WAIT_MAX_S),
-            reraise=True,
-        )
-        return await retrying(self._once, call, request)
-
-    async def _once(self, call: Callable[..., Awaitable[T]], request: Any) -> T:
-        with domain_errors():
-            return await call(request, timeout=self._timeout_s)
 
 
 async def _heard(stream: Any) -> Any:
@@ -187,11 +166,3 @@ def _decode_watch_event(message: pb.WatchGridResponse) -> WatchEvent:
             return decode_change(message.change)
         case _:
             return Checkpoint(revision=message.checkpoint_revision)
-
-
-def _answer(decode: Callable[[Any], T], message: Any) -> T:
-    """What the service said; that we cannot read it is its fault, not our request's."""
-    try:
-        return decode(message)
-    except Refusal as refusal:
-        raise DependencyError(f"the state service's answer cannot be read: {refusal}") from None
