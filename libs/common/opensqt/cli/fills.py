@@ -2,9 +2,10 @@
 
 from opensqt.cli.bots import choose_bot
 from opensqt.cli.connection import BotOption, ConnectionOption, RunOption, Services, ask
-from opensqt.cli.messages import Row, as_row
+from opensqt.cli.messages import Row
 from opensqt.cli.orders import LimitOption
 from opensqt.cli.output import JsonOption, command
+from opensqt.cli.pages import all_rows
 from opensqt.market_maker.v1.state_service_pb2 import ListTradesRequest
 
 COLUMNS = ("time", "side", "price ", "quantity ", "fee ", "asset", "realised ", "slot ", "order")
@@ -26,17 +27,8 @@ def fills(
 
         async def question(services: Services) -> list[Row]:
             state = await services.state()
-            request = ListTradesRequest(
-                bot_id=await choose_bot(services, bot), page_size=min(limit, 1000)
-            )
-            found: list[Row] = []
-            while len(found) < limit:
-                page = await state.ListTrades(request)
-                found += [as_row(trade) for trade in page.trades]
-                request.page_token = page.next_page_token
-                if not page.next_page_token:
-                    break
-            return found[:limit]
+            request = ListTradesRequest(bot_id=await choose_bot(services, bot))
+            return await all_rows(state.ListTrades, request, "trades", limit=limit)
 
         found = ask(connection, run, question)
         if as_json:

@@ -6,8 +6,9 @@ import typer
 
 from opensqt.cli.bots import choose_bot
 from opensqt.cli.connection import BotOption, ConnectionOption, RunOption, Services, ask
-from opensqt.cli.messages import Row, as_row
+from opensqt.cli.messages import Row
 from opensqt.cli.output import JsonOption, command
+from opensqt.cli.pages import all_rows
 from opensqt.market_maker.v1.state_service_pb2 import ListOrdersRequest
 
 COLUMNS = ("created", "side", "purpose", "price ", "quantity ", "filled ", "status", "why", "order")
@@ -38,16 +39,8 @@ def orders(
                 bot_id=await choose_bot(services, bot),
                 live_only=live,
                 unsettled_only=unsettled,
-                page_size=min(limit, 1000),
             )
-            found: list[Row] = []
-            while len(found) < limit:
-                page = await state.ListOrders(request)
-                found += [as_row(order) for order in page.orders]
-                request.page_token = page.next_page_token
-                if not page.next_page_token:
-                    break
-            return found[:limit]
+            return await all_rows(state.ListOrders, request, "orders", limit=limit)
 
         found = ask(connection, run, question)
         if as_json:

@@ -5,12 +5,12 @@ from decimal import Decimal
 import grpc
 
 from opensqt.cli.connection import Services
-from opensqt.cli.messages import Row, as_row
+from opensqt.cli.messages import Row
+from opensqt.cli.pages import all_rows
 from opensqt.core.numbers import ZERO, parse_decimal
 from opensqt.embedded.paper.books import LedgerBooks, OpenOrder
 from opensqt.market_maker.v1.state_service_pb2 import GetGridRequest, ListOrdersRequest
 
-PAGE_SIZE = 1000
 NOTHING = LedgerBooks(
     position=ZERO,
     open_orders={},
@@ -57,11 +57,4 @@ async def read_ledger(services: Services, bot_id: str) -> LedgerBooks:
 
 async def _all_orders(services: Services, request: ListOrdersRequest) -> list[Row]:
     state = await services.state()
-    request.page_size = PAGE_SIZE
-    found: list[Row] = []
-    while True:
-        page = await state.ListOrders(request)
-        found += [as_row(order) for order in page.orders]
-        if not page.next_page_token:
-            return found
-        request.page_token = page.next_page_token
+    return await all_rows(state.ListOrders, request, "orders")
