@@ -32,6 +32,7 @@ class RefusalReason(StrEnum):
     GATE_REVISION = "GATE_REVISION"
     DEPENDENCY = "DEPENDENCY"
     DRAINING = "DRAINING"
+    BOT_NOT_TRADING = "BOT_NOT_TRADING"
 
 
 class Refusal(Exception):  # noqa: N818  # a noun of the domain, not a fault

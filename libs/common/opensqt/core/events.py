@@ -20,6 +20,17 @@ class PriceChange:
     sequence: int
 
 
+class Forced(StrEnum):
+    """Whether the exchange itself made an order, and why; such an order is nobody's intent."""
+
+    NONE = "NONE"
+    LIQUIDATION = "LIQUIDATION"
+    DELEVERAGING = "DELEVERAGING"
+    """Auto-deleveraging: a position was closed to cover somebody else's bankruptcy."""
+    SETTLEMENT = "SETTLEMENT"
+    """The instrument was delivered or delisted."""
+
+
 class UpdateSource(StrEnum):
     """Where an order update comes from."""
 
@@ -49,6 +60,7 @@ class OrderUpdate:
     source: UpdateSource
     exchange_time_ns: int
     receive_time_ns: int
+    forced: Forced = Forced.NONE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,3 +147,28 @@ class GateBeat:
 
     gate: Gate
     beat_time_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PositionCheck:
+    """The exchange's position beside what the ledger's slots hold, for one market of an account.
+
+    Told after every comparison. Fills that are on their way make the two differ for a moment, so
+    only a difference that lasts is a divergence.
+    """
+
+    account: str
+    symbol: str
+    exchange_quantity: Decimal
+    ledger_quantity: Decimal
+    """What the slots of all grids on the market hold together."""
+    bound: Decimal
+    """The largest difference that is tolerated, in base."""
+    diverging: bool
+    """The difference exceeds the bound, and has lasted while nothing else changed."""
+    check_time_ns: int
+
+    @property
+    def difference(self) -> Decimal:
+        """The exchange's position minus the ledger's, in base."""
+        return self.exchange_quantity - self.ledger_quantity

@@ -14,6 +14,7 @@ from opensqt.ports.bus import (
     GATE,
     GRID_CHANGES,
     ORDER_UPDATES,
+    POSITION_CHECKS,
     POSITIONS,
     PRICES,
     STREAM_STATUS,
@@ -39,7 +40,7 @@ from opensqt.ports.exchange import (
     StreamUp,
 )
 from opensqt.ports.market_data import MarketData
-from opensqt.ports.positions import Checkpoint, Page, PositionManager, WatchEvent
+from opensqt.ports.positions import Checkpoint, Page, PositionManager, Quarantined, WatchEvent
 from opensqt.ports.stores import NOTHING_MORE, GateStore, StateStore, Wanted
 
 __all__ = [
@@ -51,6 +52,7 @@ __all__ = [
     "NOTHING_MORE",
     "ORDER_UPDATES",
     "POSITIONS",
+    "POSITION_CHECKS",
     "PRICES",
     "STREAM_STATUS",
     "TOPICS",
@@ -72,6 +74,7 @@ __all__ = [
     "OrderGateway",
     "Page",
     "PositionManager",
+    "Quarantined",
     "Received",
     "StateStore",
     "StreamDown",

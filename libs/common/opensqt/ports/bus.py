@@ -12,6 +12,7 @@ from opensqt.core.events import (
     FundingUpdate,
     GateBeat,
     OrderUpdate,
+    PositionCheck,
     PositionUpdate,
     PriceChange,
     StreamStatus,
@@ -62,6 +63,10 @@ ACTIONS: Final = Topic(name="actions", event=ActionBatch, delivery=Delivery.AT_M
 """By account; a batch that is lost is decided again, one that comes twice does nothing twice."""
 GRID_CHANGES: Final = Topic(name="grid", event=GridChange, delivery=Delivery.DURABLE)
 """By bot; the state service's outbox."""
+POSITION_CHECKS: Final = Topic(
+    name="position-check", event=PositionCheck, delivery=Delivery.LAST_VALUE
+)
+"""By account and symbol, joined by a colon."""
 TOPICS: Final[tuple[Topic[Any], ...]] = (
     PRICES,
     ORDER_UPDATES,
@@ -72,6 +77,7 @@ TOPICS: Final[tuple[Topic[Any], ...]] = (
     GATE,
     ACTIONS,
     GRID_CHANGES,
+    POSITION_CHECKS,
 )
 
 

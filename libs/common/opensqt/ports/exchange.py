@@ -118,6 +118,16 @@ class AccountFeed(Protocol):
         """
         ...
 
+    async def orders_since(self, symbol: str, since_ns: int) -> tuple[OrderUpdate, ...]:
+        """Every order on `symbol` that was made from `since_ns` on, ended or not, oldest first.
+
+        Exchanges forget: orders that ended without a fill after days, others after months.
+
+        Raises:
+            DependencyError: No answer that can be relied upon.
+        """
+        ...
+
     async def executions_since(self, symbol: str, since_ns: int) -> tuple[Execution, ...]:
         """Every execution from `since_ns` on, oldest first.
 

@@ -31,6 +31,16 @@ class Page(Generic[T]):
     next_token: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quarantined:
+    """An order update that was put aside: it is of no order of ours, or contradicts the book."""
+
+    update: OrderUpdate
+    reason: str
+    since_ns: int
+    """When its order was first put aside."""
+
+
 class PositionManager(Protocol):
     """Owns the slots: the state service, seen from its callers (gRPC in production).
 
@@ -52,6 +62,28 @@ class PositionManager(Protocol):
 
     async def apply(self, update: OrderUpdate) -> Applied:
         """Apply what is known of an order."""
+        ...
+
+    async def confirm_grid(self, bot_id: str, *, epoch: int) -> int:
+        """Say that everything the exchange has of a RECONCILING grid is in its book: it may trade.
+
+        Of a grid that is not RECONCILING nothing changes. The revision after it.
+
+        Raises:
+            Refusal: BOT_DIFFERS when the grid's epoch is another: it was registered anew since.
+        """
+        ...
+
+    async def halt_grid(self, bot_id: str, *, reason: str, by: str) -> int:
+        """Halt a grid until `resume_grid`; the revision after it."""
+        ...
+
+    async def resume_grid(self, bot_id: str, *, by: str) -> int:
+        """Let a HALTED grid trade again; the revision after it."""
+        ...
+
+    async def quarantine(self, *, page_size: int = 0, page_token: str = "") -> Page[Quarantined]:
+        """What was put aside, newest first: the latest update of each order."""
         ...
 
     async def grid(self, bot_id: str) -> GridBook:

@@ -37,6 +37,18 @@ class PositionStatus(StrEnum):
     FILLED = "FILLED"
 
 
+class Standing(StrEnum):
+    """Whether a grid may trade, as the ledger keeps it; a restart of nothing changes it."""
+
+    RECONCILING = "RECONCILING"
+    """Registered, and what the exchange already has of it is not in the book yet: a ledger that was
+    lost leaves orders and holdings behind. Nothing is placed."""
+    TRADING = "TRADING"
+    HALTED = "HALTED"
+    """Stopped by a person, by a forced order, or by an exchange that contradicts the book: nothing
+    is opened until a person resumes it. Closing and cancelling go on."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GridIdentity:
     """The part of a grid that never changes once it is registered."""
@@ -127,6 +139,9 @@ class GridBook:
     orders: Mapping[str, Order] = field(default_factory=lambda: MappingProxyType({}))
     totals: GridTotals = field(default_factory=GridTotals)
     batches: Mapping[str, BatchRecord] = field(default_factory=lambda: MappingProxyType({}))
+    standing: Standing = Standing.RECONCILING
+    standing_reason: str = ""
+    """Why it is HALTED, for a person."""
 
     @property
     def position(self) -> Decimal:
@@ -155,6 +170,8 @@ class GridChange:
     totals: GridTotals
     commit_time_ns: int
     batch: BatchRecord | None = None
+    standing: Standing = Standing.TRADING
+    standing_reason: str = ""
 
 
 def apply_change(book: GridBook, change: GridChange) -> GridBook:
@@ -177,4 +194,6 @@ def apply_change(book: GridBook, change: GridChange) -> GridBook:
         slots={**book.slots, **{slot.price: slot for slot in change.slots}},
         orders=orders,
         totals=change.totals,
+        standing=change.standing,
+        standing_reason=change.standing_reason,
     )
