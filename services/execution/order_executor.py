@@ -18,6 +18,7 @@ from opensqt.core.errors import Refusal, RefusalReason
 from opensqt.core.grid.results import Reservation
 from opensqt.core.risk.gate import GateView
 from opensqt.ports import Clock, DependencyError, PositionManager
+from opensqt.runtime.crash_points import CrashPoint, crash_point
 from opensqt.runtime.tracing import span
 from services.execution.admission import admit, opens
 from services.execution.config import TimingConfig
@@ -143,6 +144,7 @@ class OrderExecutor:
     async def _reserve(self, batch: ActionBatch) -> Reservation:
         arrived_ns = self._clock.now_ns()
         admitted = await self._admit(batch)
+        crash_point(CrashPoint.PLACING_BEFORE_INTENT)
         deadline_ns = self._clock.now_ns() + self._placing_ns
         with span("reserve orders", attributes={"batch": batch.batch_id}):
             started_ns = self._clock.now_ns()
@@ -150,6 +152,7 @@ class OrderExecutor:
         if reservation.repeated:
             self._metrics.batches.labels("repeated").inc()
             return reservation
+        crash_point(CrashPoint.PLACING_AFTER_INTENT)
         self.tally.batches += 1
         # No await between the commit and the start of the sending: whoever settles finds these
         # orders in flight from the first moment on.

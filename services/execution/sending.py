@@ -23,6 +23,7 @@ from opensqt.ports import (
     OrderGateway,
     PositionManager,
 )
+from opensqt.runtime.crash_points import CrashPoint, crash_point
 from opensqt.runtime.tracing import span
 from services.execution.in_flight import InFlight
 from services.execution.rate_budget import RateBudget
@@ -152,12 +153,14 @@ class Sending:
 
     async def _cancel(self, order: Order) -> None:
         """Cancel, and record what that proves; otherwise the order is left to settle."""
+        crash_point(CrashPoint.CANCELING_BEFORE_SEND)
         with span("cancel order", kind=SpanKind.CLIENT):
             try:
                 async with asyncio.timeout(self._answer_s):
                     answer = await self._gateway.cancel(order)
                     self._metrics.cancels.labels(answer.outcome.value).inc()
                     update = await self._outcome_of(order, answer)
+                crash_point(CrashPoint.CANCELING_BEFORE_RESULT)
                 if update is not None:
                     applied = await self._positions.apply(update)
                     if applied.quarantined:
@@ -183,6 +186,7 @@ class Sending:
         return None
 
     async def _record(self, bot_id: str, results: tuple[PlacementResult, ...]) -> None:
+        crash_point(CrashPoint.PLACING_BEFORE_RESULT)
         for pause_s in (*RECORD_PAUSES_S, None):
             try:
                 with span("record results", attributes={"results": len(results)}):
@@ -192,6 +196,7 @@ class Sending:
             except Refusal as refusal:
                 problem, pause_s = refusal, None  # noqa: PLW2901 - repeating would not help
             else:
+                crash_point(CrashPoint.PLACING_AFTER_RESULT)
                 return
             if pause_s is not None:
                 await asyncio.sleep(pause_s)

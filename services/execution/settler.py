@@ -23,6 +23,7 @@ from opensqt.ports import (
     OrderGateway,
     PositionManager,
 )
+from opensqt.runtime.crash_points import CrashPoint, crash_point
 from opensqt.runtime.tracing import span
 from services.execution.in_flight import InFlight
 from services.execution.rate_budget import RateBudget
@@ -169,6 +170,7 @@ class Settler:
         return again_ns
 
     async def _adopt(self, order: Order, found: OrderUpdate) -> bool:
+        crash_point(CrashPoint.SETTLING_BEFORE_RESULT)
         applied = await self._positions.apply(found)
         if applied.quarantined:
             self._contradicted(order, applied.quarantined)
@@ -183,6 +185,7 @@ class Settler:
             end_reason=EndReason.NEVER_ARRIVED,
             end_text="the exchange does not have it, long after its deadline",
         )
+        crash_point(CrashPoint.SETTLING_BEFORE_RESULT)
         await self._positions.record(order.bot_id, (result,))
         _log.info("order_not_placed", order=order.client_oid)
 

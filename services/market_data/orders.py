@@ -27,6 +27,7 @@ from opensqt.ports import (
     StreamDown,
     StreamUp,
 )
+from opensqt.runtime.crash_points import CrashPoint, crash_point
 from opensqt.runtime.metrics import Metrics
 from opensqt.runtime.tracing import span
 from services.market_data.comparison import Comparison, Findings
@@ -171,6 +172,7 @@ class OrderMonitor:
 
     async def _store(self, update: OrderUpdate, *, repetition: str = "") -> None:
         """Publish until it is stored; the id makes repeating harmless."""
+        crash_point(CrashPoint.TELLING_BEFORE_STORE)
         message_id = f"{self._account}:{fingerprint(update)}{repetition}"
         delay_s = RETRY_S_MIN
         with span("order update", kind=SpanKind.PRODUCER), contextlib.ExitStack() as waiting:
@@ -186,6 +188,7 @@ class OrderMonitor:
                     _log.warning("order_update_not_stored", id=message_id, error=str(error))
                     await asyncio.sleep(delay_s)
                     delay_s = min(delay_s * 2, RETRY_S_MAX)
+        crash_point(CrashPoint.TELLING_AFTER_STORE)
         self._told.note(update)
         self._published.labels(update.source).inc()
 

@@ -12,6 +12,7 @@ from opentelemetry.trace import SpanKind
 
 from opensqt.core.events import OrderUpdate
 from opensqt.ports import ORDER_UPDATES, DependencyError, EventBus, Received
+from opensqt.runtime.crash_points import CrashPoint, crash_point
 from opensqt.runtime.metrics import Metrics
 from opensqt.runtime.tracing import extract, span
 from services.state.ledger import Ledger
@@ -74,4 +75,5 @@ class OrderIntake:
                         status=update.status,
                     )
                 break
+        crash_point(CrashPoint.APPLYING_BEFORE_ACK)
         await received.ack()

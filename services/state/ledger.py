@@ -18,6 +18,7 @@ from opensqt.core.identifiers import bot_tag, epoch_at, parse_order_id
 from opensqt.core.numbers import plain
 from opensqt.core.orders import Execution, Order
 from opensqt.ports import NOTHING_MORE, Clock, Page, StateStore, Wanted, WatchEvent
+from opensqt.runtime.crash_points import CrashPoint, crash_point
 from opensqt.runtime.metrics import Metrics
 from opensqt.runtime.tracing import span
 from services.state.pages import item_before, size_of_page, token_after
@@ -218,13 +219,19 @@ class Ledger:
         decide: Callable[[GridBook], Outcome[T]],
         wanted: Wanted = NOTHING_MORE,
     ) -> Outcome[T]:
+        def decided(book: GridBook) -> Outcome[T]:
+            outcome = decide(book)
+            crash_point(CrashPoint.APPLYING_BEFORE_COMMIT)
+            return outcome
+
         started_ns = self._clock.now_ns()
         with span("change grid", attributes={"bot": bot_id, "operation": operation}):
             try:
-                outcome = await self._store.transact(bot_id, decide, wanted)
+                outcome = await self._store.transact(bot_id, decided, wanted)
             except Refusal as refusal:
                 self._refusals.labels(operation, refusal.reason).inc()
                 raise
+        crash_point(CrashPoint.APPLYING_AFTER_COMMIT)
         self._commit_seconds.labels(operation).observe((self._clock.now_ns() - started_ns) / 1e9)
         return outcome
 

@@ -7,6 +7,7 @@ from typing import Final
 import structlog
 
 from opensqt.ports import GRID_CHANGES, DependencyError, EventBus, StateStore
+from opensqt.runtime.crash_points import CrashPoint, crash_point
 from opensqt.runtime.metrics import Metrics
 
 _log = structlog.get_logger(__name__)
@@ -73,12 +74,14 @@ class Outbox:
             if not changes:
                 return
             for change in changes:
+                crash_point(CrashPoint.PUBLISHING_BEFORE_SEND)
                 await self._bus.publish(
                     GRID_CHANGES,
                     change.bot_id,
                     change,
                     message_id=f"{change.bot_id}:{change.revision}",
                 )
+            crash_point(CrashPoint.PUBLISHING_BEFORE_MARK)
             await self._store.mark_published(changes)
             self._published.inc(len(changes))
 

@@ -39,6 +39,7 @@ from opensqt.engine.book_watch import BookWatch
 from opensqt.engine.bot import Bot
 from opensqt.engine.meters import DecisionMeters
 from opensqt.ports import ACTIONS, Clock, DependencyError, EventBus, PositionManager
+from opensqt.runtime.crash_points import CrashPoint, crash_point
 from opensqt.runtime.metrics import Metrics
 from opensqt.runtime.tracing import extract, span
 
@@ -292,6 +293,7 @@ class DurableEngine:
         ):
             try:
                 await self._bus.publish(ACTIONS, self.bot.account, batch)
+                crash_point(CrashPoint.DECIDING_AFTER_PUBLISH)
             except DependencyError as error:  # it is decided again
                 _log.warning("batch_not_sent", batch=batch.batch_id, problem=str(error))
         self._batches += 1

@@ -3,10 +3,21 @@
 A test arms one, and the process dies there as by ``kill -9``; unarmed, passing one is a comparison
 with None. The simulation and `make chaos` both arm them, so that each is reached on purpose and not
 only by luck.
+
+A real process arms them only when its environment names a file in ``OPENSQT_CRASH_FILE``; no
+configuration can. Where the variable is unset, which is everywhere but in `make chaos`, nothing
+here can kill anything.
 """
 
+import os
+import signal
 from collections.abc import Callable
 from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+CRASH_FILE_VARIABLE: Final = "OPENSQT_CRASH_FILE"
+"""Names a file; see `arm_from_environment`."""
 
 
 class CrashPoint(StrEnum):
@@ -57,3 +68,51 @@ def crash_point(point: CrashPoint) -> None:
     """The process may be made to die here."""
     if _armed is not None:
         _armed(point)
+
+
+def arm_from_environment(process: str) -> bool:
+    """Arm the crash points of a real process if, and only if, its environment says so.
+
+    The variable names a file that need not be there. Once it says ``<process> <point>`` or
+    ``<process> <point> <passes>``, the process removes the file and kills itself with SIGKILL at
+    that point, or at that pass through it. Whoever wants another crash writes the file anew.
+
+    Args:
+        process: What this process is called in the file.
+
+    Returns:
+        Whether the points are armed.
+    """
+    named = os.environ.get(CRASH_FILE_VARIABLE)
+    if not named:
+        return False
+    arm(_CrashFile(Path(named), process).reached)
+    return True
+
+
+class _CrashFile:
+    """Kills this process when the file has its name and the point that was reached."""
+
+    def __init__(self, path: Path, process: str) -> None:
+        self._path = path
+        self._process = process
+        self._passes: tuple[str, int] = ("", 0)
+
+    def reached(self, point: CrashPoint) -> None:
+        try:
+            order = self._path.read_text(encoding="utf-8")
+        except OSError:
+            return
+        words = order.split()
+        if words[:2] != [self._process, point.value]:
+            return
+        known, passes = self._passes
+        passes = passes + 1 if known == order else 1
+        self._passes = (order, passes)
+        if passes < int(words[2] if len(words) > 2 else 1):
+            return
+        try:
+            self._path.unlink()  # of several processes of one name, one gets it
+        except FileNotFoundError:
+            return
+        os.kill(os.getpid(), signal.SIGKILL)

@@ -36,6 +36,7 @@ from opensqt.runtime.clock import SystemClock
 from opensqt.runtime.config import ConfigError, config_schema, load_config, refuse
 from opensqt.runtime.config_models import ProcessConfig, ServiceConfig
 from opensqt.runtime.config_shape import secret_values
+from opensqt.runtime.crash_points import CRASH_FILE_VARIABLE, arm_from_environment
 from opensqt.runtime.grpc_server import GrpcServer
 from opensqt.runtime.health import Readiness
 from opensqt.runtime.logs import set_up_logging
@@ -144,6 +145,8 @@ def run_service(
         return EXIT_OK
     redactor = Redactor(secret_values(config))
     set_up_logging(name, config.telemetry, redactor)
+    if arm_from_environment(name):
+        _log.warning("crash_points_armed", file=os.environ[CRASH_FILE_VARIABLE])
     try:
         provider = set_up_tracing(name, config.telemetry)
     except OSError as error:
