@@ -86,6 +86,9 @@ async def test_a_fill_shows_in_executions_and_position(
     position = await exchange.position(SYMBOL)
     assert (position.quantity, position.entry_price) == (Decimal("0.01"), Decimal("59990.1"))
     assert await exchange.executions_since(SYMBOL, time.time_ns() + 10**9) == ()
+    (listed,) = await exchange.orders_since(SYMBOL, before)
+    assert (listed.client_oid, listed.status) == ("gb0001", OrderStatus.FILLED)
+    assert await exchange.orders_since(SYMBOL, time.time_ns() + 10**9) == ()
 
 
 async def test_flat_without_a_position(exchange: BinanceUsdmExchange) -> None:
@@ -121,6 +124,7 @@ async def test_refusals_are_definite_and_have_their_reason(
     assert (placed.status, placed.end_reason) == (OrderStatus.REJECTED, reason)
 
 
+@pytest.mark.invariant(36)
 async def test_an_id_in_use_is_unknown_until_it_is_looked_up(
     exchange: BinanceUsdmExchange,
 ) -> None:
@@ -156,6 +160,7 @@ FAULTS = [
 ]
 
 
+@pytest.mark.invariant(34)
 @pytest.mark.parametrize(("fault", "status", "exists"), FAULTS, ids=[str(f[0]) for f in FAULTS])
 async def test_faults_never_pass_for_something_else(
     paper: Paper,
@@ -230,6 +235,7 @@ async def test_too_many_orders_are_refused_and_cancels_still_pass(limited: Paper
         assert (await exchange.cancel(order("gb0"))).outcome is CancelOutcome.CANCELED
 
 
+@pytest.mark.invariant(54)
 async def test_a_ban_is_honoured(
     run_paper: Callable[..., AbstractAsyncContextManager[Paper]],
 ) -> None:

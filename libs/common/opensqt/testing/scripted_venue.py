@@ -171,6 +171,14 @@ class ScriptedVenue:
         orders = self.book.orders.values()
         return tuple(o for o in orders if o.symbol == symbol and o.status.resting)
 
+    async def orders_since(self, symbol: str, since_ns: int) -> tuple[OrderUpdate, ...]:
+        """Every order that was accepted from then on."""
+        return tuple(
+            update
+            for client_oid, update in self.book.orders.items()
+            if update.symbol == symbol and self._accepted_ns.get(client_oid, 0) >= since_ns
+        )
+
     async def executions_since(self, symbol: str, since_ns: int) -> tuple[Execution, ...]:
         """Not offered: fills show in the orders."""
         raise NotImplementedError(symbol, since_ns)

@@ -180,6 +180,15 @@ class SimulatedVenue:
             if order.symbol == symbol
         )
 
+    async def orders_since(self, symbol: str, since_ns: int) -> tuple[OrderUpdate, ...]:
+        """Every order that was made from then on, ended or not."""
+        self._reach("orders")
+        return tuple(
+            self._update(order, UpdateSource.QUERY)
+            for order in self._books.orders.values()
+            if order.symbol == symbol and order.created_ns >= since_ns
+        )
+
     async def executions_since(self, symbol: str, since_ns: int) -> tuple[Execution, ...]:
         """Every execution from then on."""
         self._reach("executions")

@@ -1,23 +1,23 @@
 """The exchange's private side, as far as a read-only key sees it."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Final
 
 from opensqt.adapters.ccxt.account_stream import AccountStream
 from opensqt.adapters.ccxt.answers import Proof, classify
 from opensqt.adapters.ccxt.client import AnswerError
+from opensqt.adapters.ccxt.history import ROWS_MAX, whole_history
 from opensqt.adapters.ccxt.order_payloads import queried_execution
+from opensqt.adapters.ccxt.payloads import Payload, rows
 from opensqt.adapters.ccxt.position_payloads import queried_position
-from opensqt.adapters.ccxt.requests import NoAnswerError, NotSentError
+from opensqt.adapters.ccxt.requests import Method, NoAnswerError, NotSentError
 from opensqt.adapters.ccxt.side import EXCHANGE, Side, reading, running
 from opensqt.core.events import OrderUpdate, Position, UpdateSource
 from opensqt.core.orders import Execution
 from opensqt.ports import AccountEvent, DependencyError
 
-TRADES_PER_PAGE: Final = 1000
-TRADES_SPAN_MS: Final = 7 * 24 * 3600 * 1000
-"""userTrades answers for at most a week from its start time."""
-PAGES_MAX: Final = 200
+AHEAD_MS: Final = 60_000
+"""How far beyond our idea of the exchange's time we ask, since that idea may be behind."""
 
 
 class AccountSide(Side):
@@ -72,9 +72,21 @@ class AccountSide(Side):
             DependencyError: No answer that can be relied upon.
         """
         method = self._client.fapiPrivateGetOpenOrders
-        rows = await self._wiring.ask("openOrders", method, {"symbol": symbol})
+        answer = await self._wiring.ask("openOrders", method, {"symbol": symbol})
         with reading("openOrders"):
-            return tuple(self._update(row, UpdateSource.QUERY) for row in rows)
+            return tuple(self._update(row, UpdateSource.QUERY) for row in rows(answer))
+
+    async def orders_since(self, symbol: str, since_ns: int) -> tuple[OrderUpdate, ...]:
+        """Every order that was made from `since_ns` on, as far as the exchange remembers.
+
+        Raises:
+            DependencyError: No answer that can be relied upon.
+        """
+        found = await self._history(
+            "allOrders", self._client.fapiPrivateGetAllOrders, symbol, since_ns, key="orderId"
+        )
+        with reading("allOrders"):
+            return tuple(self._update(row, UpdateSource.QUERY) for row in found)
 
     async def executions_since(self, symbol: str, since_ns: int) -> tuple[Execution, ...]:
         """Every execution from `since_ns` on, oldest first; `client_oid` is empty.
@@ -82,29 +94,29 @@ class AccountSide(Side):
         Raises:
             DependencyError: No answer that can be relied upon.
         """
-        found: dict[int, Execution] = {}
-        start_ms = since_ns // 1_000_000
-        next_id: int | None = None
-        requests = self._wiring.requests
-        for _ in range(PAGES_MAX):
-            params: dict[str, Any] = {"symbol": symbol, "limit": TRADES_PER_PAGE}
-            if next_id is not None:
-                params["fromId"] = next_id
-            else:
-                params |= {"startTime": start_ms, "endTime": start_ms + TRADES_SPAN_MS}
-            rows = await self._wiring.ask(
-                "userTrades", self._client.fapiPrivateGetUserTrades, params
+        found = await self._history(
+            "userTrades", self._client.fapiPrivateGetUserTrades, symbol, since_ns, key="id"
+        )
+        with reading("userTrades"):
+            return tuple(queried_execution(row) for row in found)
+
+    async def _history(
+        self, name: str, method: Method, symbol: str, since_ns: int, *, key: str
+    ) -> tuple[Payload, ...]:
+        async def ask(start_ms: int, end_ms: int) -> Sequence[Payload]:
+            params = {
+                "symbol": symbol,
+                "startTime": start_ms,
+                "endTime": end_ms,
+                "limit": ROWS_MAX,
+            }
+            return rows(await self._wiring.ask(name, method, params))
+
+        until_ms = self._wiring.requests.exchange_now_ms + AHEAD_MS
+        with reading(name):
+            return await whole_history(
+                ask, since_ms=since_ns // 1_000_000, until_ms=until_ms, key=key
             )
-            with reading("userTrades"):
-                found |= {int(row["id"]): queried_execution(row) for row in rows}
-            if len(rows) >= TRADES_PER_PAGE:
-                # From here on by id, which neither skips nor repeats trades of one millisecond.
-                next_id = max(found) + 1
-            elif next_id is None and start_ms + TRADES_SPAN_MS < requests.exchange_now_ms:
-                start_ms += TRADES_SPAN_MS
-            else:
-                return tuple(execution for _, execution in sorted(found.items()))
-        raise DependencyError(f"{symbol}: more than {PAGES_MAX} pages of executions")
 
     async def position(self, symbol: str) -> Position:
         """The account's position.
@@ -113,9 +125,9 @@ class AccountSide(Side):
             DependencyError: No answer that can be relied upon, or the account is in hedge mode.
         """
         method = self._client.fapiPrivateV3GetPositionRisk
-        rows = await self._wiring.ask("positionRisk", method, {"symbol": symbol})
+        answer = await self._wiring.ask("positionRisk", method, {"symbol": symbol})
         with reading("positionRisk"):
-            return queried_position(symbol, rows)
+            return queried_position(symbol, rows(answer))
 
     async def hedge_mode(self) -> bool:
         """Whether the account keeps long and short positions apart; orders here assume it does not.

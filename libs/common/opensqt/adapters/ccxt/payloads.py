@@ -15,6 +15,17 @@ class PayloadError(ValueError):
     """A payload that is not what the exchange documents: what was found."""
 
 
+def rows(answer: Any) -> list[Payload]:
+    """The rows of an answer that is a list; anything else, even if empty, says nothing.
+
+    Raises:
+        PayloadError: It is not a list of objects.
+    """
+    if not isinstance(answer, list) or not all(isinstance(row, Mapping) for row in answer):
+        raise PayloadError(f"a list of objects was to be expected, not {answer!r:.100}")
+    return answer
+
+
 def number(payload: Payload, key: str) -> Decimal:
     """An exact number.
 
