@@ -161,6 +161,7 @@ DOUBTFUL = {
 }
 
 
+@pytest.mark.invariant(1, 35)
 @pytest.mark.parametrize("script", DOUBTFUL.values(), ids=DOUBTFUL.keys())
 async def test_whatever_is_not_in_the_table_is_unknown(serve: Serve, script: Script) -> None:
     script.requests.clear()
@@ -188,6 +189,7 @@ async def test_a_plain_success(serve: Serve) -> None:
         assert placed.exchange_order_id == "9007199254740993"
 
 
+@pytest.mark.invariant(54)
 async def test_too_many_requests_silence_us_for_as_long_as_we_are_told(serve: Serve) -> None:
     script = Script(
         status=429, body=b'{"code": -1003, "msg": "Too many."}', headers={"Retry-After": "7"}

@@ -24,6 +24,7 @@ class SkewedClock:
         return SystemClock().now_ns() + int(self.skew_s * 1e9)
 
 
+@pytest.mark.invariant(55)
 @pytest.mark.parametrize("skew_s", [-40.0, 40.0])
 async def test_a_wrong_clock_of_ours_is_corrected(paper: Paper, skew_s: float) -> None:
     clock = SkewedClock(skew_s)
@@ -37,6 +38,7 @@ async def test_a_wrong_clock_of_ours_is_corrected(paper: Paper, skew_s: float) -
         assert late.status is OrderStatus.NOT_PLACED
 
 
+@pytest.mark.invariant(55)
 async def test_a_clock_that_jumps_is_noticed_by_the_first_refusal(paper: Paper) -> None:
     clock = SkewedClock(0)
     async with open_binance_usdm(

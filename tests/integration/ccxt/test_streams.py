@@ -167,6 +167,7 @@ async def test_a_fill_moves_the_position(
     assert held.wallet_balance == Decimal(10_000) - fee
 
 
+@pytest.mark.invariant(2)
 async def test_fills_in_parallel_all_arrive_one_by_one(
     paper: Paper, exchange: BinanceUsdmExchange, account: AsyncIterator[AccountEvent]
 ) -> None:
@@ -202,6 +203,7 @@ LOSSES: dict[str, Callable[[Paper], object]] = {
 }
 
 
+@pytest.mark.invariant(46)
 @pytest.mark.parametrize("lose", LOSSES.values(), ids=LOSSES.keys())
 async def test_every_doubt_about_the_stream_is_told_and_mended(
     paper: Paper,
@@ -228,6 +230,7 @@ async def test_epochs_grow(
     assert epochs == sorted(set(epochs))
 
 
+@pytest.mark.invariant(46)
 async def test_silence_counts_as_a_loss(
     paper: Paper, exchange: BinanceUsdmExchange, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -142,6 +142,7 @@ async def victim(dsn: str, path: Path) -> AsyncIterator[asyncio.subprocess.Proce
             await process.wait()
 
 
+@pytest.mark.invariant(18)
 @pytest.mark.parametrize("during", ["round", "sleep"])
 async def test_a_killed_process_leaves_its_tasks_to_the_next(
     database: str, tmp_path: Path, during: str

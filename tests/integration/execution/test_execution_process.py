@@ -225,6 +225,7 @@ async def bench(
         yield bench
 
 
+@pytest.mark.invariant(1, 20)
 async def test_it_trades_through_lost_answers_and_a_kill(bench: Bench) -> None:
     process, port = await bench.start("execution")
     await asyncio.sleep(1)  # for the gate's beat

@@ -77,6 +77,7 @@ def wire(database: str) -> Iterator[Wire]:
     wire.close()
 
 
+@pytest.mark.invariant(27)
 async def test_an_outage_is_told_and_got_over(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(durable_module, "ANSWER_TIMEOUT_S", 0.5)
     monkeypatch.setattr(durable_module, "BEGINNING_MAX", 2)

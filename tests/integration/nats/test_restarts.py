@@ -85,6 +85,7 @@ async def publish_until_stored(bus: EventBus, number: int) -> None:
                 return
 
 
+@pytest.mark.invariant(29)
 async def test_a_killed_server_loses_no_order(server: Server, bus: NatsEventBus) -> None:
     seen: list[str] = []
 
@@ -115,6 +116,7 @@ async def test_a_killed_server_loses_no_order(server: Server, bus: NatsEventBus)
     await asyncio.gather(consumer, return_exceptions=True)
 
 
+@pytest.mark.invariant(30)
 async def test_a_lost_disk_is_set_up_again(server: Server, bus: NatsEventBus) -> None:
     async with bus.subscribe(ORDER_UPDATES, durable="state") as events:
         await publish_until_stored(bus, 0)

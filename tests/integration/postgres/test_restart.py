@@ -56,6 +56,7 @@ async def config(postgres: Restartable) -> AsyncIterator[PostgresConfig]:
     await postgres.stop()
 
 
+@pytest.mark.invariant(27)
 async def test_goes_on_after_a_restart(postgres: Restartable, config: PostgresConfig) -> None:
     await migrate(config)
     async with PostgresStateStore.open(config) as store, store.committed() as changed:

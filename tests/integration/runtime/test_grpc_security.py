@@ -48,6 +48,7 @@ async def test_no_certificate_is_refused(serving: Serving) -> None:
         assert not served.servicer.entered.is_set()
 
 
+@pytest.mark.invariant(60)
 async def test_plaintext_is_refused(serving: Serving) -> None:
     async with serving() as served:
         async with grpc.aio.insecure_channel(served.server.address) as channel:
@@ -81,6 +82,7 @@ async def test_a_server_of_another_authority_is_refused(serving: Serving, tmp_pa
         assert not served.servicer.entered.is_set()
 
 
+@pytest.mark.invariant(60)
 async def test_a_server_with_another_identity_is_refused(serving: Serving) -> None:
     async with serving() as served:
         assert (
@@ -89,6 +91,7 @@ async def test_a_server_with_another_identity_is_refused(serving: Serving) -> No
         assert not served.servicer.entered.is_set()
 
 
+@pytest.mark.invariant(60)
 async def test_the_wrong_identity_is_denied(serving: Serving) -> None:
     async with serving() as served:
         error = await fails(stub_of(served, "market_data"))

@@ -107,6 +107,7 @@ async def test_a_store_that_does_not_answer_is_a_dependency(
     assert (await asked).revision == 0  # asked again meanwhile
 
 
+@pytest.mark.invariant(28)
 async def test_a_lost_answer_to_a_reservation_is_the_callers_to_resolve(
     service: Loopback, store: MemoryStore
 ) -> None:

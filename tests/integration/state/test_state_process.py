@@ -101,6 +101,7 @@ async def all_of(events: AsyncIterator[WatchEvent]) -> None:
         pass
 
 
+@pytest.mark.invariant(22, 28)
 async def test_a_kill_loses_and_doubles_nothing(
     start: Start, tmp_path: Path, certificates: Path, nats: NatsConfig
 ) -> None:

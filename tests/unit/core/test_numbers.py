@@ -20,6 +20,7 @@ prices = st.decimals(min_value=D("-1e9"), max_value=D("1e9"), places=8)
 steps = st.sampled_from([D("0.1"), D("0.001"), D(5), D("0.00000001"), D("0.25")])
 
 
+@pytest.mark.invariant(13)
 @pytest.mark.parametrize(
     "bad", ["", "NaN", "Infinity", "-inf", "1,5", "0x10", "1e99", "1" * 40, " ", 0.1, True, None]
 )

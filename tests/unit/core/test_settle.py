@@ -117,6 +117,7 @@ def test_every_doubt_has_a_step_for_every_finding() -> None:
     assert all(SETTLE_TABLE.values())
 
 
+@pytest.mark.invariant(1)
 def test_nothing_is_ever_placed_again() -> None:
     assert {step for steps in SETTLE_TABLE.values() for step in steps} == set(Step)
     assert "PLACE" not in set(Step)

@@ -69,6 +69,7 @@ async def test_it_does_not_trade_before_it_has_all_that_it_needs(
         assert await world.resting() == WINDOW
 
 
+@pytest.mark.invariant(46)
 @virtually
 async def test_an_unverified_stream_is_not_a_verified_one() -> None:
     world = World()
@@ -119,6 +120,7 @@ async def test_a_silence_stops_openings_at_once_and_withdraws_them_later_but_clo
         assert not world.refusals
 
 
+@pytest.mark.invariant(17)
 @virtually
 async def test_a_closed_gate_withdraws_openings_at_once() -> None:
     world = World()
@@ -162,6 +164,7 @@ async def test_a_lost_batch_is_decided_again_under_the_same_id() -> None:
         assert (await world.book()).totals.orders == 3
 
 
+@pytest.mark.invariant(1)
 @virtually
 async def test_a_batch_that_is_only_slow_does_nothing_twice() -> None:
     world = World()

@@ -58,6 +58,7 @@ async def test_answers_that_come_together_are_recorded_together(world: World) ->
     assert world.positions.calls.count("record") == 1
 
 
+@pytest.mark.invariant(1)
 async def test_a_batch_that_comes_twice_at_once_is_sent_once(world: World) -> None:
     async with world.running() as app:
         batch = await world.batch(buy(59900), buy(59800))
@@ -69,6 +70,7 @@ async def test_a_batch_that_comes_twice_at_once_is_sent_once(world: World) -> No
     assert len(world.book.received) == len(set(world.book.received)) == 2
 
 
+@pytest.mark.invariant(1, 19)
 async def test_a_repeated_reservation_is_not_sent_even_if_nobody_sent_it(world: World) -> None:
     batch = await world.batch(buy(59900))
     deadline_ns = world.clock.now_ns() + 3 * 10**9
@@ -86,6 +88,7 @@ async def test_a_repeated_reservation_is_not_sent_even_if_nobody_sent_it(world: 
         )
 
 
+@pytest.mark.invariant(17)
 async def test_a_closed_gate_stops_openings_and_nothing_else(world: World) -> None:
     await filled_slot(world, 59900)
     async with world.running() as app:
@@ -107,6 +110,7 @@ async def test_a_closed_gate_stops_openings_and_nothing_else(world: World) -> No
     assert world.count("batch_actions_left_out_total", reason="GATE_CLOSED") == 1
 
 
+@pytest.mark.invariant(17)
 async def test_a_gate_that_is_not_heard_counts_as_closed(world: World) -> None:
     app, stop = world.app(), asyncio.Event()
     async with asyncio.TaskGroup() as group:
@@ -122,6 +126,7 @@ async def test_a_gate_that_is_not_heard_counts_as_closed(world: World) -> None:
         stop.set()
 
 
+@pytest.mark.invariant(12)
 async def test_nothing_is_opened_on_a_stale_price(world: World) -> None:
     await filled_slot(world, 59900)
     async with world.running() as app:
@@ -135,6 +140,7 @@ async def test_nothing_is_opened_on_a_stale_price(world: World) -> None:
         assert [o.slot_price for o in reservation.to_place] == [D(59900)]
 
 
+@pytest.mark.invariant(13)
 @pytest.mark.parametrize(
     ("place", "rule"),
     [
@@ -181,6 +187,7 @@ async def test_a_decision_that_was_overtaken_is_refused(world: World) -> None:
             await app.submit(replace(old, state_revision=old.state_revision + 5))
 
 
+@pytest.mark.invariant(1, 28)
 async def test_a_lost_answer_to_the_commit_sends_nothing(world: World) -> None:
     async with world.running() as app:
         world.positions.lose_answers_of.add("reserve")
@@ -232,6 +239,7 @@ async def test_results_are_recorded_once_the_state_answers_again(world: World) -
     assert not world.venue.questions
 
 
+@pytest.mark.invariant(20)
 async def test_results_that_are_never_recorded_are_settled_by_asking(world: World) -> None:
     async with world.running() as app:
         await app.submit(await world.batch(buy(59900)))
@@ -243,6 +251,7 @@ async def test_results_that_are_never_recorded_are_settled_by_asking(world: Worl
     assert len(world.book.received) == 1
 
 
+@pytest.mark.invariant(40)
 async def test_a_cancel_that_finds_a_filled_order_applies_the_fill(world: World) -> None:
     async with world.running() as app:
         [order] = (await app.submit(await world.batch(buy(59900)))).to_place
@@ -254,6 +263,7 @@ async def test_a_cancel_that_finds_a_filled_order_applies_the_fill(world: World)
     assert (slot.status, slot.position_qty) == (SlotStatus.FREE, D("0.010"))
 
 
+@pytest.mark.invariant(39)
 @pytest.mark.parametrize("answer", [CancelOutcome.UNKNOWN, CancelOutcome.REFUSED])
 async def test_a_cancel_that_is_not_proven_keeps_the_slot_until_it_is(
     world: World, answer: CancelOutcome
@@ -274,6 +284,7 @@ async def test_a_cancel_that_is_not_proven_keeps_the_slot_until_it_is(
     assert world.venue.cancels == [order.client_oid] * 2
 
 
+@pytest.mark.invariant(54)
 async def test_a_spent_budget_leaves_openings_out_and_exits_in(world: World) -> None:
     await filled_slot(world, 59900)
     limits = RateLimitConfig(orders_per_10s=50, orders_per_minute=1000)
@@ -351,6 +362,7 @@ async def test_too_many_batches_at_once_are_refused(world: World) -> None:
             await app.submit(await world.batch(buy(100)))
 
 
+@pytest.mark.invariant(54)
 async def test_while_the_exchange_wants_silence_nothing_is_committed(world: World) -> None:
     await filled_slot(world, 59900)
     async with world.running() as app:

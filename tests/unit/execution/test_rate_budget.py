@@ -52,6 +52,7 @@ async def test_no_window_sees_more_than_the_limit(kind: str, pause_s: float) -> 
     assert len(times_s) >= 0.6 * 200 / 60 * 130 * share
 
 
+@pytest.mark.invariant(54)
 async def test_openings_leave_a_reserve_for_exits_and_cancels() -> None:
     spent = budget(RateLimitConfig(orders_per_10s=100, orders_per_minute=1000))
     openings = 0

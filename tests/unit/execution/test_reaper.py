@@ -39,6 +39,7 @@ class IdleSettlement:
         return
 
 
+@pytest.mark.invariant(18)
 @pytest.mark.parametrize(("refuses", "within_s"), [(True, 20), (False, 45)])
 async def test_orders_are_settled_although_the_settlement_is_not_working(
     world: World, *, refuses: bool, within_s: float

@@ -25,6 +25,7 @@ async def agree(world: World) -> None:
     assert all(order.settled for order in grid.live_orders())
 
 
+@pytest.mark.invariant(31)
 @pytest.mark.parametrize("fate", [Fate.ANSWER_LOST, Fate.NEVER_ANSWERED])
 async def test_an_order_whose_answer_is_lost_is_adopted(world: World, fate: Fate) -> None:
     async with world.running() as app:
@@ -36,6 +37,7 @@ async def test_an_order_whose_answer_is_lost_is_adopted(world: World, fate: Fate
     assert len(world.book.received) == 1
 
 
+@pytest.mark.invariant(33)
 async def test_an_order_that_filled_unheard_is_counted_once(world: World) -> None:
     async with world.running() as app:
         world.venue.fates.append(Fate.FILLED_UNHEARD)
@@ -47,6 +49,7 @@ async def test_an_order_that_filled_unheard_is_counted_once(world: World) -> Non
         await agree(world)
 
 
+@pytest.mark.invariant(32)
 async def test_an_order_that_never_arrived_is_given_up_behind_the_fence_only(world: World) -> None:
     async with world.running() as app:
         world.venue.fates.append(Fate.LOST)
@@ -63,6 +66,7 @@ async def test_an_order_that_never_arrived_is_given_up_behind_the_fence_only(wor
         await agree(world)
 
 
+@pytest.mark.invariant(37)
 async def test_a_request_that_arrives_late_is_found(world: World) -> None:
     async with world.running() as app:
         world.venue.fates.append(Fate.LATE)
@@ -74,6 +78,7 @@ async def test_a_request_that_arrives_late_is_found(world: World) -> None:
         await agree(world)
 
 
+@pytest.mark.invariant(37)
 async def test_not_found_during_the_visibility_lag_proves_nothing(world: World) -> None:
     async with world.running() as app:
         world.venue.fates.append(Fate.ANSWER_LOST)
@@ -87,6 +92,7 @@ async def test_not_found_during_the_visibility_lag_proves_nothing(world: World) 
         await agree(world)
 
 
+@pytest.mark.invariant(36)
 async def test_a_duplicate_id_is_looked_up_and_adopted(world: World) -> None:
     """The first request was accepted, by a process of which nobody knows any more."""
     async with world.running() as app:
@@ -162,6 +168,7 @@ async def kill(world: World, app: ExecutionApp, run: asyncio.Task[None]) -> None
     await asyncio.sleep(0)
 
 
+@pytest.mark.invariant(1, 19, 20)
 @pytest.mark.parametrize("latency_s", [0.001, 0.01, 0.02])
 @pytest.mark.parametrize("killed_after_s", [0, 0.0005, 0.0015, 0.005, 0.011, 0.015, 0.03])
 async def test_a_kill_at_any_moment_leaves_zero_or_one_order(
@@ -189,6 +196,7 @@ async def test_a_kill_at_any_moment_leaves_zero_or_one_order(
         assert (await restarted.status()).unsettled == 0
 
 
+@pytest.mark.invariant(19)
 async def test_what_was_left_is_handed_over_before_the_first_batch(world: World) -> None:
     deadline_ns = world.clock.now_ns() + 3 * 10**9
     await world.positions.reserve(await world.batch(buy(59900)), deadline_ns=deadline_ns)

@@ -33,6 +33,7 @@ async def test_it_beats_every_second(world: World) -> None:
         assert beats[-1].beat_time_ns - beats[0].beat_time_ns >= 8 * 10**9
 
 
+@pytest.mark.invariant(46)
 async def test_it_is_not_verified_while_nothing_can_be_looked_up(world: World) -> None:
     async with world.running() as app:
         world.venue.disconnect()
@@ -76,6 +77,7 @@ async def test_an_order_lives_its_life_over_the_stream(world: World) -> None:
         assert {update.source for update in world.applied} == {UpdateSource.STREAM}
 
 
+@pytest.mark.invariant(46)
 async def test_fills_in_a_gap_are_looked_up(world: World) -> None:
     async with world.running():
         filled, partly, canceled, kept = await world.place(59900, 59800, 59700, 59600)
@@ -111,6 +113,7 @@ async def test_fills_while_the_service_was_down_are_found_at_its_start(world: Wo
         await world.agree()
 
 
+@pytest.mark.invariant(46)
 async def test_what_a_living_stream_leaves_out_is_found_by_comparing(world: World) -> None:
     async with world.running(recheck_interval_s=5) as app:
         [order] = await world.place(59900)
@@ -140,6 +143,7 @@ async def test_an_honest_stream_is_left_alone(world: World) -> None:
         await world.agree()
 
 
+@pytest.mark.invariant(29)
 async def test_what_the_bus_does_not_take_is_repeated_until_it_does(world: World) -> None:
     async with world.running() as app:
         [order] = await world.place(59900)
@@ -176,6 +180,7 @@ async def test_events_behind_one_that_waits_keep_their_order(world: World) -> No
         ]
 
 
+@pytest.mark.invariant(29, 42)
 async def test_the_same_news_has_the_same_id(world: World) -> None:
     async with world.running():
         [order] = await world.place(59900)
@@ -190,6 +195,7 @@ async def test_the_same_news_has_the_same_id(world: World) -> None:
         assert [u.client_oid for u in world.applied] == [order.client_oid]
 
 
+@pytest.mark.invariant(4)
 async def test_an_order_that_was_given_up_and_filled_is_taken_back(world: World) -> None:
     async with world.running(recheck_interval_s=5):
         await asyncio.sleep(0.1)
@@ -209,6 +215,7 @@ async def test_an_order_that_was_given_up_and_filled_is_taken_back(world: World)
         await world.agree()
 
 
+@pytest.mark.invariant(9, 48)
 async def test_a_strangers_order_is_told_once_and_never_touched(world: World) -> None:
     async with world.running(recheck_interval_s=2):
         request = OrderRequest(
@@ -288,6 +295,7 @@ async def test_the_position_is_told(world: World) -> None:
         assert (told[-1].cause, told[-1].position.quantity) == ("ORDER", D("0.010"))
 
 
+@pytest.mark.invariant(2)
 @pytest.mark.parametrize("seed", range(12))
 async def test_whatever_goes_wrong_the_books_agree_in_the_end(world: World, seed: int) -> None:
     rng = random.Random(seed)

@@ -93,6 +93,7 @@ def test_what_is_about_to_expire_is_renewed(tmp_path: Path) -> None:
     assert ensure_development_certificates(tmp_path, ("state",), now=later) == ("state",)
 
 
+@pytest.mark.invariant(60)
 def test_an_expired_certificate_is_refused(tmp_path: Path) -> None:
     ensure_development_certificates(tmp_path, ("state",), now=NOW - dt.timedelta(days=91))
     with pytest.raises(TlsFileError, match=r"state\.pem expired at .* renew it"):

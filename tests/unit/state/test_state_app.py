@@ -85,6 +85,7 @@ async def test_hears_what_was_told_while_it_was_away() -> None:
         assert (await app.ledger.grid("btc")).position == order.quantity
 
 
+@pytest.mark.invariant(22)
 @virtually
 async def test_a_crash_between_commit_and_ack_counts_nothing_twice() -> None:
     world = World()
@@ -148,6 +149,7 @@ async def test_publishes_every_change_once_and_in_order() -> None:
         assert [change.revision for change in world.bus.of(GRID_CHANGES)] == [1, 2, 3, 4, 5]
 
 
+@pytest.mark.invariant(21)
 @virtually
 async def test_publishes_what_was_committed_before_a_crash() -> None:
     world = World()

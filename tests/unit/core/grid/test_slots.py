@@ -67,6 +67,7 @@ def test_an_intent_has_all_that_sending_needs() -> None:
     )
 
 
+@pytest.mark.invariant(1)
 def test_no_id_is_ever_used_twice() -> None:
     book, ids = empty(), set()
     for n in range(4):
@@ -80,6 +81,7 @@ def test_no_id_is_ever_used_twice() -> None:
     assert book.slots[D(99)].cycle == 6
 
 
+@pytest.mark.invariant(6)
 @pytest.mark.parametrize(
     ("action", "allowed"),
     [
@@ -110,6 +112,7 @@ def test_a_slot_refuses(action: Action, allowed: str) -> None:
     assert refused.value.allowed == allowed
 
 
+@pytest.mark.invariant(5)
 def test_one_batch_places_one_order_on_a_slot() -> None:
     with pytest.raises(Refusal) as refused:
         placed(empty(), opening(99), opening(99))
@@ -124,6 +127,7 @@ def test_prices_off_the_grid_are_refused(price: str) -> None:
     assert refused.value.field == "batch.actions[0].place.slot_price"
 
 
+@pytest.mark.invariant(7)
 def test_a_decision_on_another_revision_is_refused() -> None:
     book, _ = placed(empty(), opening(99))
     for revision in (0, 2):
@@ -192,6 +196,7 @@ def test_a_neutral_grid_holds_both_ways() -> None:
     assert [slot.position_qty for slot in book.slots.values()] == [D("0.01"), D("-0.01")]
 
 
+@pytest.mark.invariant(16)
 def test_parts_of_a_cost_add_up_to_it() -> None:
     book, order = placed(empty(), opening(99, quantity="3"))
     fill = execution(order, "e1", "3", price="98.333333333333333333")
@@ -235,6 +240,7 @@ def test_a_fill_without_execution_costs_its_average() -> None:
 # --- partial closes, late fills, flips ------------------------------------------------------------
 
 
+@pytest.mark.invariant(6, 44)
 def test_what_a_cancelled_close_left_is_closed_exactly() -> None:
     book = traded(empty(), opening(99, quantity="1"), "e1")
     book, close = placed(book, closing(book, 99))
@@ -250,6 +256,7 @@ def test_what_a_cancelled_close_left_is_closed_exactly() -> None:
     assert rest.quantity == D("0.6")
 
 
+@pytest.mark.invariant(44)
 def test_an_opening_that_was_partially_filled_is_closed_by_what_filled() -> None:
     book, order = placed(empty(), opening(99, quantity="1"))
     part = execution(order, "e1", "0.3")

@@ -126,6 +126,7 @@ def tell(book: GridBook, order: Order, event: str) -> GridBook:
     return manager.apply(update(order, SAID[letter], total, fill=fill), now_ns=NOW_NS).book
 
 
+@pytest.mark.invariant(3, 4, 41, 42, 43, 44, 47)
 @pytest.mark.parametrize(("story", "status", "filled", "slot", "fills"), read(STORIES))
 def test_story(story: str, status: str, filled: str, slot: str, fills: str) -> None:
     book = GridBook(identity=identity())

@@ -35,6 +35,7 @@ def rows(table: str) -> tuple[list[str], dict[str, list[str]]]:
     return head, {line[0]: line[1:] for line in lines}
 
 
+@pytest.mark.invariant(7)
 @pytest.mark.parametrize("status", SlotStatus)
 @pytest.mark.parametrize("event", SlotEvent)
 def test_every_pair_of_the_slot_table(status: SlotStatus, event: SlotEvent) -> None:
@@ -51,6 +52,7 @@ def test_every_pair_of_the_slot_table(status: SlotStatus, event: SlotEvent) -> N
     assert set(refused.value.allowed.split(", ")) == allowed
 
 
+@pytest.mark.invariant(4)
 @pytest.mark.parametrize("known", OrderStatus)
 @pytest.mark.parametrize("said", OrderStatus)
 def test_every_pair_of_the_order_table(known: OrderStatus, said: OrderStatus) -> None:
@@ -66,6 +68,7 @@ def test_the_tables_here_are_whole() -> None:
     assert len(STATUS_TABLE) == sum(c != "." for line in rows(ORDERS)[1].values() for c in line)
 
 
+@pytest.mark.invariant(4)
 def test_what_ended_reopens_only_where_the_end_was_our_guess() -> None:
     """Or where the exchange itself took a refusal back by trading."""
     reopened = {

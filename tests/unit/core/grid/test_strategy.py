@@ -209,6 +209,7 @@ def test_holdings_outside_the_window_are_kept_without_an_order() -> None:
     assert book.slots[D(1000)].position_qty == D("0.01")
 
 
+@pytest.mark.invariant(17)
 def test_a_closed_gate_stops_openings_cancels_them_and_lets_exits_pass() -> None:
     book = fill(place_all(empty(), market("1005")), "1000")
     shut = market("999.5", exposure_allowed=False)
@@ -279,6 +280,7 @@ def test_neutral_closings_are_not_reduce_only_since_the_account_nets() -> None:
     assert not closing.reduce_only
 
 
+@pytest.mark.invariant(13)
 @given(
     direction=st.sampled_from(Direction),
     bids=st.lists(st.integers(8000, 12000).map(lambda n: D(n) / 10), min_size=1, max_size=25),

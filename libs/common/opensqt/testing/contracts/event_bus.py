@@ -7,6 +7,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
+import pytest
 from opentelemetry.sdk.trace import TracerProvider
 
 from opensqt.core.actions import ActionBatch, Cancel
@@ -190,6 +191,7 @@ class EventBusContract(ABC):
             await last.ack()
             assert await is_quiet(events)
 
+    @pytest.mark.invariant(22)
     async def test_what_is_not_acknowledged_comes_again(self, bus: EventBus) -> None:
         """To the same subscription, after a while."""
         await bus.publish(ORDER_UPDATES, "main", order_update("g0"), message_id="0")
@@ -199,6 +201,7 @@ class EventBusContract(ABC):
                 again = await anext(events)
             assert again.event == first.event
 
+    @pytest.mark.invariant(29)
     async def test_a_repeated_message_id_is_stored_once(self, bus: EventBus) -> None:
         """Publishing again after a doubtful outcome is safe."""
         for _ in range(3):

@@ -152,6 +152,7 @@ class PositionManagerContract(ABC):
             assert book.slots[order.slot_price].status is SlotStatus.PENDING
             assert book.slots[order.slot_price].order == order == book.orders[order.client_oid]
 
+    @pytest.mark.invariant(1, 28)
     async def test_a_batch_that_comes_twice_does_nothing_twice(
         self, positions: PositionManager
     ) -> None:
@@ -230,6 +231,7 @@ class PositionManagerContract(ABC):
         assert refusal.value.reason is RefusalReason.ORDER_UNKNOWN
         assert refusal.value.field == "results[0].client_oid"
 
+    @pytest.mark.invariant(41, 42)
     async def test_applies_updates_once(self, positions: PositionManager) -> None:
         """A fill counts once, before or after the ack."""
         batch = batch_on(await positions.grid("btc"), opening(99))
@@ -242,6 +244,7 @@ class PositionManagerContract(ABC):
         assert book.position == order.quantity
         assert book.totals.fills == 1
 
+    @pytest.mark.invariant(48)
     async def test_leaves_strangers_alone(self, positions: PositionManager) -> None:
         """Manual orders, orders of other accounts, and what contradicts an intent."""
         batch = batch_on(await positions.grid("btc"), opening(99))

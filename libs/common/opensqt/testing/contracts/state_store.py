@@ -157,6 +157,7 @@ class StateStoreContract(ABC):
         assert slot.entry_cost == Decimal("0.0989999999999999999")
         assert slot.position_qty == Decimal("0.001")
 
+    @pytest.mark.invariant(7)
     async def test_a_refusal_changes_nothing(self, store: StateStore) -> None:
         """Neither on a known book, nor on one that was just read."""
         await place(store, opening(99))
@@ -230,6 +231,7 @@ class StateStoreContract(ABC):
         assert book.position == sum((order.quantity for order in orders), Decimal(0))
         assert not book.live_orders()
 
+    @pytest.mark.invariant(7, 25)
     async def test_of_two_decisions_on_one_revision_one_is_refused(self, store: StateStore) -> None:
         """Compare and set: the second allocates nothing."""
         book = await store.load("btc")
