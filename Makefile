@@ -50,7 +50,7 @@ test: $(DEV_STAMP) ## run the tests (ARGS="..." goes to pytest)
 	@$(BIN)/python -m pytest --numprocesses=logical --maxprocesses=4 --dist=worksteal $(ARGS)
 
 .PHONY: check
-check: check-format check-lint check-types check-imports check-proto check-breaking check-generated ## run every static check
+check: check-format check-lint check-types check-imports check-proto check-breaking check-generated check-invariants ## run every static check
 	@echo 'check: all passed'
 
 .PHONY: check-format
@@ -82,6 +82,10 @@ check-breaking: $(DEV_STAMP) ## the API breaks no client of main
 check-generated: $(DEV_STAMP) ## the committed generated code is that of api/proto
 	@$(BIN)/python tools/generate.py --check
 
+.PHONY: check-invariants
+check-invariants: $(DEV_STAMP) ## every numbered invariant has a test, or says what it waits for
+	@$(BIN)/python tools/invariants.py --check
+
 .PHONY: format
 format: $(DEV_STAMP) ## format the code and the protos
 	@$(BIN)/ruff format .
@@ -93,6 +97,10 @@ format: $(DEV_STAMP) ## format the code and the protos
 .PHONY: generate
 generate: $(DEV_STAMP) ## generate the Python code of api/proto
 	@$(BIN)/python tools/generate.py
+
+.PHONY: invariants
+invariants: $(DEV_STAMP) ## list the numbered invariants with the tests that show them
+	@$(BIN)/python tools/invariants.py
 
 # Each lock takes the versions of the ones before it, so that one environment can hold them all.
 COMPILE = cd requirements && ../$(BIN)/uv pip compile --quiet --python-version 3.11 --universal \
