@@ -57,7 +57,7 @@ async def start_opensqt(
     ports |= {"paper_exchange": venue_port}
     settings = PaperSettings(
         bot=bot_config(),
-        recording=Path("none"),
+        source={},
         speed=1.0,
         faults="none",
         ports=ports,

@@ -77,6 +77,7 @@ class ControlServer:
                 "speed": self._venue.config.market.speed,
             },
             "last_price": last,
+            "orders": {name: len(self._venue.account(name).orders) for name in self._accounts()},
             "time_ms": ms(self._venue.clock.now_ns()),
             "connections": len(self._venue.hub.connections),
             "ports": self._ports,

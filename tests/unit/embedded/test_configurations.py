@@ -13,6 +13,7 @@ from opensqt.runtime.certificates import ensure_development_certificates
 from opensqt.runtime.config import load_config
 
 ROOT = Path(__file__).resolve().parents[3]
+RECORDING = ROOT / "recordings" / "btcusdt_usdm_20240808.jsonl.gz"
 DATABASES = {name: f"postgresql://{name}:secret-{name}@h/{name}" for name in SERVICES}
 
 
@@ -22,7 +23,7 @@ def settings(tmp_path: Path) -> PaperSettings:
     ensure_development_certificates(certificates)
     return PaperSettings(
         bot=load_config(BotConfig, ROOT / "config" / "bot.example.yaml", environ={}),
-        recording=ROOT / "recordings" / "btcusdt_usdm_20240808.jsonl.gz",
+        source={"kind": "recording", "path": str(RECORDING)},
         speed=20,
         faults="none",
         ports={name: 20_000 + number for number, name in enumerate(PORT_NAMES)},

@@ -71,7 +71,7 @@ def up(
         run = root.create(ports)
         settings = PaperSettings(
             bot=bot,
-            recording=recording.absolute(),
+            source={"kind": "recording", "path": str(recording.absolute())},
             speed=speed,
             faults=faults,
             ports=ports,

@@ -83,9 +83,10 @@ class UpRun:
 
     async def _run_within(self, opened: AsyncExitStack) -> Comparison:
         started_s = time.monotonic()
-        stack = await opened.enter_async_context(
+        started = await opened.enter_async_context(
             running(self._settings, self._run, self._output.note)
         )
+        stack = started.stack
         control = await opened.enter_async_context(
             ExchangeControl(self._settings.ports["paper_exchange_control"])
         )

@@ -182,9 +182,12 @@ class PostgresServer:
             await connection.execute("SELECT 1")
         return True
 
-    async def add_database(self, name: str) -> str:
-        """Create a database with an owner of its own, who can reach no other; return its URL."""
-        password = secrets.token_urlsafe(18)
+    async def add_database(self, name: str, *, password: str = "") -> str:
+        """Create a database with an owner of its own, who can reach no other; return its URL.
+
+        The owner's password is a new one unless one is given.
+        """
+        password = password or secrets.token_urlsafe(18)
         identifier = sql.Identifier(name)
         async with await psycopg.AsyncConnection.connect(
             self.dsn(), connect_timeout=CONNECT_TIMEOUT_S, autocommit=True
@@ -198,6 +201,11 @@ class PostgresServer:
             ):
                 await connection.execute(statement)
         return self.dsn(name, role=name, password=password)
+
+    def wipe(self) -> None:
+        """Replace the cluster by a new, empty one; the server must not be running."""
+        shutil.rmtree(self.data)
+        self._initialise()
 
     def _initialise(self) -> None:
         """Make the cluster: only the password opens it, over loopback only."""

@@ -169,7 +169,7 @@ def _paper_exchange(run: PaperSettings) -> Configuration:
                 }
             ],
             "market": {
-                "source": {"kind": "recording", "path": str(run.recording)},
+                "source": dict(run.source),
                 "speed": run.speed,
                 "start": "when_told",  # once every service is ready, so that nothing is missed
             },

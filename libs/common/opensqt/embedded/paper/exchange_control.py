@@ -49,9 +49,18 @@ class ExchangeControl:
         """How far the market is."""
         return await self._ask("GET", "status")
 
-    async def set_faults(self, preset: str) -> None:
-        """Inject the faults of a preset from now on."""
-        await self._ask("POST", "faults", {"preset": preset})
+    async def set_faults(self, faults: str | Mapping[str, Any]) -> None:
+        """Inject the faults of a preset, or those given, from now on."""
+        body = {"preset": faults} if isinstance(faults, str) else faults
+        await self._ask("POST", "faults", body)
+
+    async def disconnect(self) -> None:
+        """Cut every stream."""
+        await self._ask("POST", "disconnect")
+
+    async def expire_listen_keys(self) -> None:
+        """End every listen key, and tell who listens."""
+        await self._ask("POST", "expire_listen_keys")
 
     async def start_market(self) -> None:
         """Let the market begin."""
@@ -63,7 +72,11 @@ class ExchangeControl:
 
     async def books(self, account: str, symbol: str) -> ExchangeBooks:
         """The books of an account on one market."""
-        return read_books(await self._ask("GET", "books"), account, symbol)
+        return read_books(await self.all_books(), account, symbol)
+
+    async def all_books(self) -> Mapping[str, Any]:
+        """The books of every account, as the exchange writes them."""
+        return await self._ask("GET", "books")
 
     async def _ask(self, method: str, path: str, body: object = None) -> Mapping[str, Any]:
         assert self._session is not None

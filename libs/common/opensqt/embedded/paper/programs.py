@@ -39,7 +39,11 @@ def service_program(
             *(sys.executable, "-m", f"services.{name}"),
             *("--config", str(run.configuration_path(name))),
         ),
-        environment={"PYTHONUNBUFFERED": "1", **configuration.environment},
+        environment={
+            "PYTHONUNBUFFERED": "1",
+            **run.environment,
+            **configuration.environment,
+        },
         directory=directory,
         ready=_is_ready(run.ports[f"{name}_metrics"]),
         order=ORDER[name],

@@ -1,9 +1,9 @@
 """Starts everything that a paper run consists of, in order, and takes it down again."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from opensqt.embedded.nats_server import NatsServer
 from opensqt.embedded.paper.configurations import write_configurations
@@ -23,8 +23,25 @@ START_TIMEOUT_S = 120.0
 Tell = Callable[[str], None]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaperStack:
+    """Everything that runs.
+
+    Attributes:
+        stack: All processes.
+        nats: The NATS server.
+        postgres: The PostgreSQL server.
+        databases: The URL of each service's own database.
+    """
+
+    stack: Stack
+    nats: NatsServer
+    postgres: PostgresServer
+    databases: Mapping[str, str] = field(repr=False)
+
+
 @asynccontextmanager
-async def running(settings: PaperSettings, run: Run, tell: Tell) -> AsyncIterator[Stack]:
+async def running(settings: PaperSettings, run: Run, tell: Tell) -> AsyncIterator[PaperStack]:
     """Everything up and ready, the market not yet begun; all of it down when the context is left.
 
     Args:
@@ -61,7 +78,7 @@ async def running(settings: PaperSettings, run: Run, tell: Tell) -> AsyncIterato
             at_once=True,  # they wait for each other, and share what cores there are
             timeout_s=START_TIMEOUT_S,
         )
-        yield stack
+        yield PaperStack(stack=stack, nats=nats, postgres=postgres, databases=urls)
 
 
 async def begin_market(control: ExchangeControl, settings: PaperSettings) -> None:

@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from opensqt.runtime.bot_config import BotConfig
 
@@ -35,7 +36,7 @@ class PaperSettings:
 
     Attributes:
         bot: The trader's configuration.
-        recording: The market that is played.
+        source: The market that is played, as the paper exchange's configuration names it.
         speed: How much faster than it happened.
         faults: Name of the paper exchange's set of faults, such as "mild"; "none" for none.
         ports: A free port for each of `PORT_NAMES`.
@@ -44,10 +45,11 @@ class PaperSettings:
         trading_key: For the execution service alone.
         reading_key: For everyone else.
         nats_password: Keeps others on this machine from publishing.
+        environment: Added to the environment of every service.
     """
 
     bot: BotConfig
-    recording: Path
+    source: Mapping[str, Any]
     speed: float
     faults: str
     ports: Mapping[str, int]
@@ -56,6 +58,7 @@ class PaperSettings:
     trading_key: ApiKey = field(default_factory=ApiKey)
     reading_key: ApiKey = field(default_factory=ApiKey)
     nats_password: str = field(default_factory=lambda: secrets.token_urlsafe(18), repr=False)
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def configurations(self) -> Path:
