@@ -14,6 +14,7 @@ from opensqt.core.events import (
     FundingUpdate,
     GateBeat,
     OrderUpdate,
+    PositionCheck,
     PositionUpdate,
     PriceChange,
     StreamStatus,
@@ -21,7 +22,7 @@ from opensqt.core.events import (
 from opensqt.core.grid.book import GridBook, GridChange
 from opensqt.market_maker.v1.state_pb2 import GridState
 from opensqt.testing import core_values as values
-from opensqt.wire import actions, events, intents, resources, state
+from opensqt.wire import actions, comparison, events, intents, resources, state
 from opensqt.wire.codecs import CODECS, codec
 
 EXAMPLES = settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow], deadline=None)
@@ -37,6 +38,11 @@ NOUNS: dict[str, tuple[st.SearchStrategy[Any], Callable[[Any], Any], Callable[[A
     "identity": (values.IDENTITIES, state.encode_identity, state.decode_identity),
     "totals": (values.TOTALS, state.encode_totals, state.decode_totals),
     "placement": (values.PLACEMENTS, intents.encode_placement, intents.decode_placement),
+    "quarantined": (
+        values.QUARANTINED,
+        comparison.encode_quarantined,
+        comparison.decode_quarantined,
+    ),
     "reservation": (values.RESERVATIONS, intents.encode_reservation, intents.decode_reservation),
 }
 
@@ -45,6 +51,7 @@ EVENTS: dict[type[Any], st.SearchStrategy[Any]] = {
     OrderUpdate: values.ORDER_UPDATES,
     FundingUpdate: values.FUNDING_UPDATES,
     PositionUpdate: values.POSITION_UPDATES,
+    PositionCheck: values.POSITION_CHECKS,
     Candle: values.CANDLES,
     StreamStatus: values.STREAM_STATUSES,
     GateBeat: values.GATE_BEATS,

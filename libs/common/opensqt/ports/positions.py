@@ -39,6 +39,8 @@ class Quarantined:
     reason: str
     since_ns: int
     """When its order was first put aside."""
+    updates: int = 1
+    """How many updates of its order were put aside."""
 
 
 class PositionManager(Protocol):

@@ -38,6 +38,7 @@ STATUS_OF: Final[Mapping[RefusalReason, grpc.StatusCode]] = {
     RefusalReason.GATE_CLOSED: grpc.StatusCode.FAILED_PRECONDITION,
     RefusalReason.PRICE_STALE: grpc.StatusCode.FAILED_PRECONDITION,
     RefusalReason.STREAM_NOT_VERIFIED: grpc.StatusCode.FAILED_PRECONDITION,
+    RefusalReason.BOT_NOT_TRADING: grpc.StatusCode.FAILED_PRECONDITION,
     RefusalReason.BOT_UNKNOWN: grpc.StatusCode.NOT_FOUND,
     RefusalReason.ORDER_UNKNOWN: grpc.StatusCode.NOT_FOUND,
     RefusalReason.BOT_DIFFERS: grpc.StatusCode.ALREADY_EXISTS,

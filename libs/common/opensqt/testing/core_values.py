@@ -14,6 +14,7 @@ from opensqt.core.events import (
     GateBeat,
     OrderUpdate,
     Position,
+    PositionCheck,
     PositionUpdate,
     PriceChange,
     StreamStatus,
@@ -26,10 +27,12 @@ from opensqt.core.grid.book import (
     GridTotals,
     Slot,
     SlotStatus,
+    Standing,
 )
 from opensqt.core.grid.results import PlacementResult, Reservation
 from opensqt.core.instrument import Instrument
 from opensqt.core.orders import Execution, Order, OrderStatus
+from opensqt.ports import Quarantined
 
 TIME_NS_MAX = 4_102_444_800 * 10**9
 
@@ -150,6 +153,8 @@ def books(draw: st.DrawFn) -> GridBook:
         slots={slot.price: slot for slot in made},
         orders={**{order.client_oid: order for order in strays}, **orders},
         totals=draw(TOTALS),
+        standing=draw(st.sampled_from(Standing)),
+        standing_reason=draw(TEXTS),
     )
 
 
@@ -174,6 +179,8 @@ def changes(draw: st.DrawFn) -> GridChange:
         totals=draw(TOTALS),
         commit_time_ns=draw(TIMES),
         batch=draw(st.none() | record),
+        standing=draw(st.sampled_from(Standing)),
+        standing_reason=draw(TEXTS),
     )
 
 
@@ -209,6 +216,10 @@ ORDER_UPDATES: st.SearchStrategy[OrderUpdate] = built(
 PRICE_CHANGES: st.SearchStrategy[PriceChange] = built(PriceChange)
 FUNDING_UPDATES: st.SearchStrategy[FundingUpdate] = built(FundingUpdate)
 POSITIONS: st.SearchStrategy[Position] = built(Position)
+POSITION_CHECKS: st.SearchStrategy[PositionCheck] = built(PositionCheck, bound=NOT_NEGATIVES)
+QUARANTINED: st.SearchStrategy[Quarantined] = built(
+    Quarantined, update=ORDER_UPDATES, updates=st.integers(1, 2**62)
+)
 POSITION_UPDATES: st.SearchStrategy[PositionUpdate] = built(PositionUpdate, position=POSITIONS)
 CANDLES: st.SearchStrategy[Candle] = built(
     Candle,

@@ -13,13 +13,14 @@ from opensqt.core.events import (
     FundingUpdate,
     GateBeat,
     OrderUpdate,
+    PositionCheck,
     PositionUpdate,
     PriceChange,
     StreamStatus,
 )
 from opensqt.core.grid.book import GridChange
 from opensqt.market_maker.v1 import actions_pb2, events_pb2, resources_pb2, state_pb2
-from opensqt.wire import actions, events, resources, state
+from opensqt.wire import actions, comparison, events, resources, state
 
 E = TypeVar("E")
 MessageT = TypeVar("MessageT", bound=Message)
@@ -73,6 +74,9 @@ CODECS: Final[Mapping[type[Any], Codec[Any]]] = {
     ),
     PositionUpdate: _codec(
         events_pb2.PositionUpdate, events.encode_position_update, events.decode_position_update
+    ),
+    PositionCheck: _codec(
+        events_pb2.PositionCheck, comparison.encode_position_check, comparison.decode_position_check
     ),
     Candle: _codec(resources_pb2.Candle, resources.encode_candle, resources.decode_candle),
     StreamStatus: _codec(

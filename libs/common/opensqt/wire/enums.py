@@ -7,8 +7,8 @@ from typing import Final, Generic, Protocol, TypeVar
 from google.protobuf.message import Message
 
 from opensqt.core.errors import Refusal, RefusalReason
-from opensqt.core.events import UpdateSource
-from opensqt.core.grid.book import Direction, PositionStatus, SlotStatus
+from opensqt.core.events import Forced, UpdateSource
+from opensqt.core.grid.book import Direction, PositionStatus, SlotStatus, Standing
 from opensqt.core.orders import EndReason, OrderStatus, Purpose, Side
 from opensqt.market_maker.v1 import events_pb2, resources_pb2, state_pb2
 from opensqt.wire.fields import path
@@ -81,6 +81,13 @@ END_REASON: Final = WireEnum(
     renamed={EndReason.NONE: "END_REASON_UNSPECIFIED"},
 )
 SOURCE: Final = WireEnum(UpdateSource, events_pb2.OrderUpdate.Source, "SOURCE_")
+FORCED: Final = WireEnum(
+    Forced,
+    events_pb2.OrderUpdate.Forced,
+    "FORCED_",
+    renamed={Forced.NONE: "FORCED_UNSPECIFIED"},
+)
 SLOT_STATUS: Final = WireEnum(SlotStatus, state_pb2.SlotStatus, "SLOT_STATUS_")
 POSITION_STATUS: Final = WireEnum(PositionStatus, state_pb2.PositionStatus, "POSITION_STATUS_")
+STANDING: Final = WireEnum(Standing, state_pb2.GridStanding, "GRID_STANDING_")
 DIRECTION: Final = WireEnum(Direction, state_pb2.GridDirection, "GRID_DIRECTION_")

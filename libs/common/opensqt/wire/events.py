@@ -11,7 +11,7 @@ from opensqt.core.events import (
 )
 from opensqt.market_maker.v1 import events_pb2 as pb
 from opensqt.market_maker.v1 import resources_pb2
-from opensqt.wire.enums import END_REASON, ORDER_STATUS, SIDE, SOURCE
+from opensqt.wire.enums import END_REASON, FORCED, ORDER_STATUS, SIDE, SOURCE
 from opensqt.wire.fields import (
     encode_decimal,
     encode_optional,
@@ -80,6 +80,7 @@ def encode_order_update(event: OrderUpdate) -> pb.OrderUpdate:
         average_price=encode_optional(event.average_price),
         trade=None if event.execution is None else encode_execution(event.execution),
         source=SOURCE.encode(event.source),
+        forced=FORCED.encode(event.forced),
         exchange_time=encode_time(event.exchange_time_ns),
         receive_time=encode_time(event.receive_time_ns),
     )
@@ -116,6 +117,7 @@ def decode_order_update(message: pb.OrderUpdate, where: str = "update") -> Order
             else None
         ),
         source=SOURCE.read(message, "source", where),
+        forced=FORCED.read(message, "forced", where),
         exchange_time_ns=read_time(message, "exchange_time", where),
         receive_time_ns=read_time(message, "receive_time", where),
     )

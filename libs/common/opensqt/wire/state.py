@@ -19,8 +19,10 @@ from opensqt.wire.enums import (
     DIRECTION,
     POSITION_STATUS,
     SLOT_STATUS,
+    STANDING,
 )
 from opensqt.wire.fields import (
+    TEXT_LENGTH_MAX,
     encode_decimal,
     encode_optional,
     encode_time,
@@ -168,6 +170,8 @@ def encode_grid(book: GridBook) -> pb.GridState:
         stray_orders=[
             encode_order(order) for order in book.live_orders() if order.client_oid not in owned
         ],
+        standing=STANDING.encode(book.standing),
+        standing_reason=book.standing_reason[:TEXT_LENGTH_MAX],
     )
 
 
@@ -192,6 +196,8 @@ def decode_grid(message: pb.GridState, where: str = "grid") -> GridBook:
         slots={slot.price: slot for slot in slots},
         orders={order.client_oid: order for order in orders},
         totals=decode_totals(message.totals, path(where, "totals")),
+        standing=STANDING.read(message, "standing", where),
+        standing_reason=read_optional_text(message, "standing_reason", where),
     )
 
 
@@ -214,6 +220,8 @@ def encode_change(change: GridChange) -> pb.GridChange:
             canceled_client_oids=batch.canceled,
             request_id=batch.request_id,
         ),
+        standing=STANDING.encode(change.standing),
+        standing_reason=change.standing_reason[:TEXT_LENGTH_MAX],
     )
 
 
@@ -251,6 +259,8 @@ def decode_change(message: pb.GridChange, where: str = "change") -> GridChange:
         totals=decode_totals(message.totals, path(where, "totals")),
         commit_time_ns=read_time(message, "commit_time", where),
         batch=batch,
+        standing=STANDING.read(message, "standing", where),
+        standing_reason=read_optional_text(message, "standing_reason", where),
     )
 
 

@@ -69,6 +69,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """Something that the service depends on does not answer. UNAVAILABLE."""
     ERROR_REASON_DRAINING: _ErrorReason.ValueType  # 22
     """The service is shutting down. UNAVAILABLE."""
+    ERROR_REASON_BOT_NOT_TRADING: _ErrorReason.ValueType  # 23
+    """The bot's grid is halted, or not compared with the exchange yet: nothing that adds exposure is
+    placed. FAILED_PRECONDITION.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """The reason of a refusal. The gRPC status code that goes with each is in `runtime/errors.py`."""
@@ -119,6 +123,10 @@ ERROR_REASON_DEPENDENCY: ErrorReason.ValueType  # 21
 """Something that the service depends on does not answer. UNAVAILABLE."""
 ERROR_REASON_DRAINING: ErrorReason.ValueType  # 22
 """The service is shutting down. UNAVAILABLE."""
+ERROR_REASON_BOT_NOT_TRADING: ErrorReason.ValueType  # 23
+"""The bot's grid is halted, or not compared with the exchange yet: nothing that adds exposure is
+placed. FAILED_PRECONDITION.
+"""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
 @_typing.final

@@ -108,6 +108,33 @@ class OrderUpdate(_message.Message):
     SOURCE_ANSWER: OrderUpdate.Source.ValueType  # 3
     """The answer to our own request to place or cancel."""
 
+    class _Forced:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _ForcedEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[OrderUpdate._Forced.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        FORCED_UNSPECIFIED: OrderUpdate._Forced.ValueType  # 0
+        """Not forced: a person or a program ordered it."""
+        FORCED_LIQUIDATION: OrderUpdate._Forced.ValueType  # 1
+        """The account's margin did not suffice."""
+        FORCED_DELEVERAGING: OrderUpdate._Forced.ValueType  # 2
+        """Auto-deleveraging: the position was closed to cover somebody else's bankruptcy."""
+        FORCED_SETTLEMENT: OrderUpdate._Forced.ValueType  # 3
+        """The instrument was delivered or delisted."""
+
+    class Forced(_Forced, metaclass=_ForcedEnumTypeWrapper):
+        """Whether the exchange itself made the order, and why; such an order is nobody's intent."""
+
+    FORCED_UNSPECIFIED: OrderUpdate.Forced.ValueType  # 0
+    """Not forced: a person or a program ordered it."""
+    FORCED_LIQUIDATION: OrderUpdate.Forced.ValueType  # 1
+    """The account's margin did not suffice."""
+    FORCED_DELEVERAGING: OrderUpdate.Forced.ValueType  # 2
+    """Auto-deleveraging: the position was closed to cover somebody else's bankruptcy."""
+    FORCED_SETTLEMENT: OrderUpdate.Forced.ValueType  # 3
+    """The instrument was delivered or delisted."""
+
     SYMBOL_FIELD_NUMBER: _builtins.int
     CLIENT_OID_FIELD_NUMBER: _builtins.int
     EXCHANGE_ORDER_ID_FIELD_NUMBER: _builtins.int
@@ -123,6 +150,7 @@ class OrderUpdate(_message.Message):
     EXCHANGE_TIME_FIELD_NUMBER: _builtins.int
     RECEIVE_TIME_FIELD_NUMBER: _builtins.int
     ACCOUNT_FIELD_NUMBER: _builtins.int
+    FORCED_FIELD_NUMBER: _builtins.int
     symbol: _builtins.str
     """The exchange's name of the market."""
     client_oid: _builtins.str
@@ -139,6 +167,8 @@ class OrderUpdate(_message.Message):
     """Where the event comes from."""
     account: _builtins.str
     """The account whose order it is."""
+    forced: Global___OrderUpdate.Forced.ValueType
+    """Whether the exchange itself made it."""
     @_builtins.property
     def price(self) -> _resources_pb2.Decimal:
         """Limit price."""
@@ -185,10 +215,11 @@ class OrderUpdate(_message.Message):
         exchange_time: _timestamp_pb2.Timestamp | None = ...,
         receive_time: _timestamp_pb2.Timestamp | None = ...,
         account: _builtins.str = ...,
+        forced: Global___OrderUpdate.Forced.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["average_price", b"average_price", "exchange_time", b"exchange_time", "filled_quantity", b"filled_quantity", "price", b"price", "quantity", b"quantity", "receive_time", b"receive_time", "trade", b"trade"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "average_price", b"average_price", "client_oid", b"client_oid", "end_reason", b"end_reason", "exchange_order_id", b"exchange_order_id", "exchange_time", b"exchange_time", "filled_quantity", b"filled_quantity", "price", b"price", "quantity", b"quantity", "receive_time", b"receive_time", "side", b"side", "source", b"source", "status", b"status", "symbol", b"symbol", "trade", b"trade"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "average_price", b"average_price", "client_oid", b"client_oid", "end_reason", b"end_reason", "exchange_order_id", b"exchange_order_id", "exchange_time", b"exchange_time", "filled_quantity", b"filled_quantity", "forced", b"forced", "price", b"price", "quantity", b"quantity", "receive_time", b"receive_time", "side", b"side", "source", b"source", "status", b"status", "symbol", b"symbol", "trade", b"trade"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -297,6 +328,60 @@ class PositionUpdate(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PositionUpdate: _TypeAlias = PositionUpdate  # noqa: Y015
+
+@_typing.final
+class PositionCheck(_message.Message):
+    """The exchange's position beside what the ledger's slots hold, told after every comparison."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    SYMBOL_FIELD_NUMBER: _builtins.int
+    EXCHANGE_QUANTITY_FIELD_NUMBER: _builtins.int
+    LEDGER_QUANTITY_FIELD_NUMBER: _builtins.int
+    BOUND_FIELD_NUMBER: _builtins.int
+    DIVERGING_FIELD_NUMBER: _builtins.int
+    CHECK_TIME_FIELD_NUMBER: _builtins.int
+    account: _builtins.str
+    """The account."""
+    symbol: _builtins.str
+    """The exchange's name of the market."""
+    diverging: _builtins.bool
+    """The difference exceeds the bound, and has lasted while nothing else changed."""
+    @_builtins.property
+    def exchange_quantity(self) -> _resources_pb2.Decimal:
+        """The exchange's position, in base; negative is short."""
+
+    @_builtins.property
+    def ledger_quantity(self) -> _resources_pb2.Decimal:
+        """What the slots of all grids on the market hold together, in base."""
+
+    @_builtins.property
+    def bound(self) -> _resources_pb2.Decimal:
+        """The largest difference that is tolerated, in base."""
+
+    @_builtins.property
+    def check_time(self) -> _timestamp_pb2.Timestamp:
+        """When the two were compared."""
+
+    def __init__(
+        self,
+        *,
+        account: _builtins.str = ...,
+        symbol: _builtins.str = ...,
+        exchange_quantity: _resources_pb2.Decimal | None = ...,
+        ledger_quantity: _resources_pb2.Decimal | None = ...,
+        bound: _resources_pb2.Decimal | None = ...,
+        diverging: _builtins.bool = ...,
+        check_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["bound", b"bound", "check_time", b"check_time", "exchange_quantity", b"exchange_quantity", "ledger_quantity", b"ledger_quantity"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "bound", b"bound", "check_time", b"check_time", "diverging", b"diverging", "exchange_quantity", b"exchange_quantity", "ledger_quantity", b"ledger_quantity", "symbol", b"symbol"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PositionCheck: _TypeAlias = PositionCheck  # noqa: Y015
 
 @_typing.final
 class CandleUpdate(_message.Message):

@@ -101,6 +101,38 @@ GRID_DIRECTION_NEUTRAL: GridDirection.ValueType  # 3
 """Both."""
 Global___GridDirection: _TypeAlias = GridDirection  # noqa: Y015
 
+class _GridStanding:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _GridStandingEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_GridStanding.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    GRID_STANDING_UNSPECIFIED: _GridStanding.ValueType  # 0
+    """Not said."""
+    GRID_STANDING_RECONCILING: _GridStanding.ValueType  # 1
+    """Registered, and what the exchange already has of it is not in the book yet. Nothing is placed."""
+    GRID_STANDING_TRADING: _GridStanding.ValueType  # 2
+    """It trades."""
+    GRID_STANDING_HALTED: _GridStanding.ValueType  # 3
+    """Stopped by a person, by a forced order, or by an exchange that contradicts the book: nothing is
+    opened until a person resumes it. Closing and cancelling go on.
+    """
+
+class GridStanding(_GridStanding, metaclass=_GridStandingEnumTypeWrapper):
+    """Whether a grid may trade, as the ledger keeps it; a restart of nothing changes it."""
+
+GRID_STANDING_UNSPECIFIED: GridStanding.ValueType  # 0
+"""Not said."""
+GRID_STANDING_RECONCILING: GridStanding.ValueType  # 1
+"""Registered, and what the exchange already has of it is not in the book yet. Nothing is placed."""
+GRID_STANDING_TRADING: GridStanding.ValueType  # 2
+"""It trades."""
+GRID_STANDING_HALTED: GridStanding.ValueType  # 3
+"""Stopped by a person, by a forced order, or by an exchange that contradicts the book: nothing is
+opened until a person resumes it. Closing and cancelling go on.
+"""
+Global___GridStanding: _TypeAlias = GridStanding  # noqa: Y015
+
 class _LegStatus:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -252,7 +284,9 @@ class GridIdentity(_message.Message):
     direction: Global___GridDirection.ValueType
     """Long, short or neutral."""
     epoch: _builtins.int
-    """Set apart ids of this ledger from those of an earlier one that was lost: minutes since 2020."""
+    """Sets apart ids of this ledger from those of an earlier one that was lost: seconds since 2020,
+    UTC, when the grid was registered.
+    """
     quote: _builtins.str
     """The asset that profit and fees are counted in, such as "USDT"."""
     @_builtins.property
@@ -344,8 +378,14 @@ class GridState(_message.Message):
     SLOTS_FIELD_NUMBER: _builtins.int
     TOTALS_FIELD_NUMBER: _builtins.int
     STRAY_ORDERS_FIELD_NUMBER: _builtins.int
+    STANDING_FIELD_NUMBER: _builtins.int
+    STANDING_REASON_FIELD_NUMBER: _builtins.int
     revision: _builtins.int
     """Grows by one with every committed change."""
+    standing: Global___GridStanding.ValueType
+    """Whether it may trade."""
+    standing_reason: _builtins.str
+    """Why it is halted, for a person; empty when it is not."""
     @_builtins.property
     def identity(self) -> Global___GridIdentity:
         """What it is."""
@@ -372,10 +412,12 @@ class GridState(_message.Message):
         slots: _abc.Iterable[Global___InventorySlot] | None = ...,
         totals: Global___GridTotals | None = ...,
         stray_orders: _abc.Iterable[_resources_pb2.Order] | None = ...,
+        standing: Global___GridStanding.ValueType = ...,
+        standing_reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["identity", b"identity", "totals", b"totals"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["identity", b"identity", "revision", b"revision", "slots", b"slots", "stray_orders", b"stray_orders", "totals", b"totals"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["identity", b"identity", "revision", b"revision", "slots", b"slots", "standing", b"standing", "standing_reason", b"standing_reason", "stray_orders", b"stray_orders", "totals", b"totals"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -537,10 +579,16 @@ class GridChange(_message.Message):
     COMMIT_TIME_FIELD_NUMBER: _builtins.int
     BOT_ID_FIELD_NUMBER: _builtins.int
     BATCH_FIELD_NUMBER: _builtins.int
+    STANDING_FIELD_NUMBER: _builtins.int
+    STANDING_REASON_FIELD_NUMBER: _builtins.int
     revision: _builtins.int
     """The revision that it led to."""
     bot_id: _builtins.str
     """The bot."""
+    standing: Global___GridStanding.ValueType
+    """Whether the grid may trade after the change."""
+    standing_reason: _builtins.str
+    """Why it is halted, for a person; empty when it is not."""
     @_builtins.property
     def slots(self) -> _containers.RepeatedCompositeFieldContainer[Global___InventorySlot]:
         """The slots as they are now."""
@@ -576,10 +624,12 @@ class GridChange(_message.Message):
         commit_time: _timestamp_pb2.Timestamp | None = ...,
         bot_id: _builtins.str = ...,
         batch: Global___CommittedBatch | None = ...,
+        standing: Global___GridStanding.ValueType = ...,
+        standing_reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "commit_time", b"commit_time", "totals", b"totals"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "bot_id", b"bot_id", "commit_time", b"commit_time", "orders", b"orders", "revision", b"revision", "slots", b"slots", "totals", b"totals", "trades", b"trades"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch", "bot_id", b"bot_id", "commit_time", b"commit_time", "orders", b"orders", "revision", b"revision", "slots", b"slots", "standing", b"standing", "standing_reason", b"standing_reason", "totals", b"totals", "trades", b"trades"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -29,7 +29,7 @@ from opensqt.market_maker.v1 import resources_pb2 as opensqt_dot_market__maker_d
 from opensqt.market_maker.v1 import state_pb2 as opensqt_dot_market__maker_dot_v1_dot_state__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+opensqt/market_maker/v1/state_service.proto\x12\x17opensqt.market_maker.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%opensqt/market_maker/v1/actions.proto\x1a$opensqt/market_maker/v1/events.proto\x1a\'opensqt/market_maker/v1/resources.proto\x1a#opensqt/market_maker/v1/state.proto\"b\n\x13RegisterGridRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x37\n\x08identity\x18\x02 \x01(\x0b\x32%.opensqt.market_maker.v1.GridIdentity\"Y\n\x14RegisterGridResponse\x12\x30\n\x04grid\x18\x01 \x01(\x0b\x32\".opensqt.market_maker.v1.GridState\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x08\"\x8d\x01\n\x14ReserveOrdersRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x33\n\x05\x62\x61tch\x18\x02 \x01(\x0b\x32$.opensqt.market_maker.v1.ActionBatch\x12,\n\x08\x64\x65\x61\x64line\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xa0\x01\n\x15ReserveOrdersResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12\x30\n\x08to_place\x18\x02 \x03(\x0b\x32\x1e.opensqt.market_maker.v1.Order\x12\x31\n\tto_cancel\x18\x03 \x03(\x0b\x32\x1e.opensqt.market_maker.v1.Order\x12\x10\n\x08repeated\x18\x04 \x01(\x08\"\xc0\x01\n\x0fPlacementResult\x12\x12\n\nclient_oid\x18\x01 \x01(\t\x12\x34\n\x06status\x18\x02 \x01(\x0e\x32$.opensqt.market_maker.v1.OrderStatus\x12\x19\n\x11\x65xchange_order_id\x18\x03 \x01(\t\x12\x36\n\nend_reason\x18\x04 \x01(\x0e\x32\".opensqt.market_maker.v1.EndReason\x12\x10\n\x08\x65nd_text\x18\x05 \x01(\t\"u\n\x14RecordResultsRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0e\n\x06\x62ot_id\x18\x02 \x01(\t\x12\x39\n\x07results\x18\x03 \x03(\x0b\x32(.opensqt.market_maker.v1.PlacementResult\")\n\x15RecordResultsResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\"c\n\x17\x41pplyOrderUpdateRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x34\n\x06update\x18\x02 \x01(\x0b\x32$.opensqt.market_maker.v1.OrderUpdate\"m\n\x18\x41pplyOrderUpdateResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12\x0f\n\x07\x63hanged\x18\x02 \x01(\x08\x12\x13\n\x0bquarantined\x18\x03 \x01(\x08\x12\x19\n\x11quarantine_reason\x18\x04 \x01(\t\" \n\x0eGetGridRequest\x12\x0e\n\x06\x62ot_id\x18\x01 \x01(\t\"C\n\x0fGetGridResponse\x12\x30\n\x04grid\x18\x01 \x01(\x0b\x32\".opensqt.market_maker.v1.GridState\"9\n\x10ListGridsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"_\n\x11ListGridsResponse\x12\x31\n\x05grids\x18\x01 \x03(\x0b\x32\".opensqt.market_maker.v1.GridState\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"I\n\x10ListSlotsRequest\x12\x0e\n\x06\x62ot_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"u\n\x11ListSlotsResponse\x12\x35\n\x05slots\x18\x01 \x03(\x0b\x32&.opensqt.market_maker.v1.InventorySlot\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\x03\"\x87\x01\n\x11ListOrdersRequest\x12\x0e\n\x06\x62ot_id\x18\x01 \x01(\t\x12\x11\n\tlive_only\x18\x02 \x01(\x08\x12\x10\n\x08\x62\x61tch_id\x18\x03 \x01(\t\x12\x16\n\x0eunsettled_only\x18\x04 \x01(\x08\x12\x11\n\tpage_size\x18\x05 \x01(\x05\x12\x12\n\npage_token\x18\x06 \x01(\t\"]\n\x12ListOrdersResponse\x12.\n\x06orders\x18\x01 \x03(\x0b\x32\x1e.opensqt.market_maker.v1.Order\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"J\n\x11ListTradesRequest\x12\x0e\n\x06\x62ot_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"]\n\x12ListTradesResponse\x12.\n\x06trades\x18\x01 \x03(\x0b\x32\x1e.opensqt.market_maker.v1.Trade\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"9\n\x10WatchGridRequest\x12\x0e\n\x06\x62ot_id\x18\x01 \x01(\t\x12\x15\n\rfrom_revision\x18\x02 \x01(\x03\"\xaa\x01\n\x11WatchGridResponse\x12\x36\n\x08snapshot\x18\x01 \x01(\x0b\x32\".opensqt.market_maker.v1.GridStateH\x00\x12\x35\n\x06\x63hange\x18\x02 \x01(\x0b\x32#.opensqt.market_maker.v1.GridChangeH\x00\x12\x1d\n\x13\x63heckpoint_revision\x18\x03 \x01(\x03H\x00\x42\x07\n\x05\x65vent2\xae\x08\n\x0cStateService\x12k\n\x0cRegisterGrid\x12,.opensqt.market_maker.v1.RegisterGridRequest\x1a-.opensqt.market_maker.v1.RegisterGridResponse\x12n\n\rReserveOrders\x12-.opensqt.market_maker.v1.ReserveOrdersRequest\x1a..opensqt.market_maker.v1.ReserveOrdersResponse\x12n\n\rRecordResults\x12-.opensqt.market_maker.v1.RecordResultsRequest\x1a..opensqt.market_maker.v1.RecordResultsResponse\x12w\n\x10\x41pplyOrderUpdate\x12\x30.opensqt.market_maker.v1.ApplyOrderUpdateRequest\x1a\x31.opensqt.market_maker.v1.ApplyOrderUpdateResponse\x12\\\n\x07GetGrid\x12\'.opensqt.market_maker.v1.GetGridRequest\x1a(.opensqt.market_maker.v1.GetGridResponse\x12\x62\n\tListGrids\x12).opensqt.market_maker.v1.ListGridsRequest\x1a*.opensqt.market_maker.v1.ListGridsResponse\x12\x62\n\tListSlots\x12).opensqt.market_maker.v1.ListSlotsRequest\x1a*.opensqt.market_maker.v1.ListSlotsResponse\x12\x65\n\nListOrders\x12*.opensqt.market_maker.v1.ListOrdersRequest\x1a+.opensqt.market_maker.v1.ListOrdersResponse\x12\x65\n\nListTrades\x12*.opensqt.market_maker.v1.ListTradesRequest\x1a+.opensqt.market_maker.v1.ListTradesResponse\x12\x64\n\tWatchGrid\x12).opensqt.market_maker.v1.WatchGridRequest\x1a*.opensqt.market_maker.v1.WatchGridResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+opensqt/market_maker/v1/state_service.proto\x12\x17opensqt.market_maker.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%opensqt/market_maker/v1/actions.proto\x1a$opensqt/market_maker/v1/events.proto\x1a\'opensqt/market_maker/v1/resources.proto\x1a#opensqt/market_maker/v1/state.proto\"b\n\x13RegisterGridRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x37\n\x08identity\x18\x02 \x01(\x0b\x32%.opensqt.market_maker.v1.GridIdentity\"Y\n\x14RegisterGridResponse\x12\x30\n\x04grid\x18\x01 \x01(\x0b\x32\".opensqt.market_maker.v1.GridState\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x08\"\x8d\x01\n\x14ReserveOrdersRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x33\n\x05\x62\x61tch\x18\x02 \x01(\x0b\x32$.opensqt.market_maker.v1.ActionBatch\x12,\n\x08\x64\x65\x61\x64line\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xa0\x01\n\x15ReserveOrdersResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12\x30\n\x08to_place\x18\x02 \x03(\x0b\x32\x1e.opensqt.market_maker.v1.Order\x12\x31\n\tto_cancel\x18\x03 \x03(\x0b\x32\x1e.opensqt.market_maker.v1.Order\x12\x10\n\x08repeated\x18\x04 \x01(\x08\"\xc0\x01\n\x0fPlacementResult\x12\x12\n\nclient_oid\x18\x01 \x01(\t\x12\x34\n\x06status\x18\x02 \x01(\x0e\x32$.opensqt.market_maker.v1.OrderStatus\x12\x19\n\x11\x65xchange_order_id\x18\x03 \x01(\t\x12\x36\n\nend_reason\x18\x04 \x01(\x0e\x32\".opensqt.market_maker.v1.EndReason\x12\x10\n\x08\x65nd_text\x18\x05 \x01(\t\"u\n\x14RecordResultsRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0e\n\x06\x62ot_id\x18\x02 \x01(\t\x12\x39\n\x07results\x18\x03 \x03(\x0b\x32(.opensqt.market_maker.v1.PlacementResult\")\n\x15RecordResultsResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\"c\n\x17\x41pplyOrderUpdateRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x34\n\x06update\x18\x02 \x01(\x0b\x32$.opensqt.market_maker.v1.OrderUpdate\"m\n\x18\x41pplyOrderUpdateResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12\x0f\n\x07\x63hanged\x18\x02 \x01(\x08\x12\x13\n\x0bquarantined\x18\x03 \x01(\x08\x12\x19\n\x11quarantine_reason\x18\x04 \x01(\t\"G\n\x12\x43onfirmGridRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0e\n\x06\x62ot_id\x18\x02 \x01(\t\x12\r\n\x05\x65poch\x18\x03 \x01(\x03\"\'\n\x13\x43onfirmGridResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\"E\n\x0fHaltGridRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0e\n\x06\x62ot_id\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"$\n\x10HaltGridResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\"7\n\x11ResumeGridRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x0e\n\x06\x62ot_id\x18\x02 \x01(\t\"&\n\x12ResumeGridResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\" \n\x0eGetGridRequest\x12\x0e\n\x06\x62ot_id\x18\x01 \x01(\t\"C\n\x0fGetGridResponse\x12\x30\n\x04grid\x18\x01 \x01(\x0b\x32\".opensqt.market_maker.v1.GridState\"9\n\x10ListGridsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"_\n\x11ListGridsResponse\x12\x31\n\x05grids\x18\x01 \x03(\x0b\x32\".opensqt.market_maker.v1.GridState\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"I\n\x10ListSlotsRequest\x12\x0e\n\x06\x62ot_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"u\n\x11ListSlotsResponse\x12\x35\n\x05slots\x18\x01 \x03(\x0b\x32&.opensqt.market_maker.v1.InventorySlot\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\x03\"\x87\x01\n\x11ListOrdersRequest\x12\x0e\n\x06\x62ot_id\x18\x01 \x01(\t\x12\x11\n\tlive_only\x18\x02 \x01(\x08\x12\x10\n\x08\x62\x61tch_id\x18\x03 \x01(\t\x12\x16\n\x0eunsettled_only\x18\x04 \x01(\x08\x12\x11\n\tpage_size\x18\x05 \x01(\x05\x12\x12\n\npage_token\x18\x06 \x01(\t\"]\n\x12ListOrdersResponse\x12.\n\x06orders\x18\x01 \x03(\x0b\x32\x1e.opensqt.market_maker.v1.Order\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"J\n\x11ListTradesRequest\x12\x0e\n\x06\x62ot_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"]\n\x12ListTradesResponse\x12.\n\x06trades\x18\x01 \x03(\x0b\x32\x1e.opensqt.market_maker.v1.Trade\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"?\n\x16ListQuarantinedRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"\x94\x01\n\x10QuarantinedOrder\x12\x34\n\x06update\x18\x01 \x01(\x0b\x32$.opensqt.market_maker.v1.OrderUpdate\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12)\n\x05since\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07updates\x18\x04 \x01(\x03\"m\n\x17ListQuarantinedResponse\x12\x39\n\x06orders\x18\x01 \x03(\x0b\x32).opensqt.market_maker.v1.QuarantinedOrder\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"9\n\x10WatchGridRequest\x12\x0e\n\x06\x62ot_id\x18\x01 \x01(\t\x12\x15\n\rfrom_revision\x18\x02 \x01(\x03\"\xaa\x01\n\x11WatchGridResponse\x12\x36\n\x08snapshot\x18\x01 \x01(\x0b\x32\".opensqt.market_maker.v1.GridStateH\x00\x12\x35\n\x06\x63hange\x18\x02 \x01(\x0b\x32#.opensqt.market_maker.v1.GridChangeH\x00\x12\x1d\n\x13\x63heckpoint_revision\x18\x03 \x01(\x03H\x00\x42\x07\n\x05\x65vent2\xd6\x0b\n\x0cStateService\x12k\n\x0cRegisterGrid\x12,.opensqt.market_maker.v1.RegisterGridRequest\x1a-.opensqt.market_maker.v1.RegisterGridResponse\x12n\n\rReserveOrders\x12-.opensqt.market_maker.v1.ReserveOrdersRequest\x1a..opensqt.market_maker.v1.ReserveOrdersResponse\x12n\n\rRecordResults\x12-.opensqt.market_maker.v1.RecordResultsRequest\x1a..opensqt.market_maker.v1.RecordResultsResponse\x12w\n\x10\x41pplyOrderUpdate\x12\x30.opensqt.market_maker.v1.ApplyOrderUpdateRequest\x1a\x31.opensqt.market_maker.v1.ApplyOrderUpdateResponse\x12h\n\x0b\x43onfirmGrid\x12+.opensqt.market_maker.v1.ConfirmGridRequest\x1a,.opensqt.market_maker.v1.ConfirmGridResponse\x12_\n\x08HaltGrid\x12(.opensqt.market_maker.v1.HaltGridRequest\x1a).opensqt.market_maker.v1.HaltGridResponse\x12\x65\n\nResumeGrid\x12*.opensqt.market_maker.v1.ResumeGridRequest\x1a+.opensqt.market_maker.v1.ResumeGridResponse\x12\\\n\x07GetGrid\x12\'.opensqt.market_maker.v1.GetGridRequest\x1a(.opensqt.market_maker.v1.GetGridResponse\x12\x62\n\tListGrids\x12).opensqt.market_maker.v1.ListGridsRequest\x1a*.opensqt.market_maker.v1.ListGridsResponse\x12\x62\n\tListSlots\x12).opensqt.market_maker.v1.ListSlotsRequest\x1a*.opensqt.market_maker.v1.ListSlotsResponse\x12\x65\n\nListOrders\x12*.opensqt.market_maker.v1.ListOrdersRequest\x1a+.opensqt.market_maker.v1.ListOrdersResponse\x12\x65\n\nListTrades\x12*.opensqt.market_maker.v1.ListTradesRequest\x1a+.opensqt.market_maker.v1.ListTradesResponse\x12t\n\x0fListQuarantined\x12/.opensqt.market_maker.v1.ListQuarantinedRequest\x1a\x30.opensqt.market_maker.v1.ListQuarantinedResponse\x12\x64\n\tWatchGrid\x12).opensqt.market_maker.v1.WatchGridRequest\x1a*.opensqt.market_maker.v1.WatchGridResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -54,30 +54,48 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_APPLYORDERUPDATEREQUEST']._serialized_end=1214
   _globals['_APPLYORDERUPDATERESPONSE']._serialized_start=1216
   _globals['_APPLYORDERUPDATERESPONSE']._serialized_end=1325
-  _globals['_GETGRIDREQUEST']._serialized_start=1327
-  _globals['_GETGRIDREQUEST']._serialized_end=1359
-  _globals['_GETGRIDRESPONSE']._serialized_start=1361
-  _globals['_GETGRIDRESPONSE']._serialized_end=1428
-  _globals['_LISTGRIDSREQUEST']._serialized_start=1430
-  _globals['_LISTGRIDSREQUEST']._serialized_end=1487
-  _globals['_LISTGRIDSRESPONSE']._serialized_start=1489
-  _globals['_LISTGRIDSRESPONSE']._serialized_end=1584
-  _globals['_LISTSLOTSREQUEST']._serialized_start=1586
-  _globals['_LISTSLOTSREQUEST']._serialized_end=1659
-  _globals['_LISTSLOTSRESPONSE']._serialized_start=1661
-  _globals['_LISTSLOTSRESPONSE']._serialized_end=1778
-  _globals['_LISTORDERSREQUEST']._serialized_start=1781
-  _globals['_LISTORDERSREQUEST']._serialized_end=1916
-  _globals['_LISTORDERSRESPONSE']._serialized_start=1918
-  _globals['_LISTORDERSRESPONSE']._serialized_end=2011
-  _globals['_LISTTRADESREQUEST']._serialized_start=2013
-  _globals['_LISTTRADESREQUEST']._serialized_end=2087
-  _globals['_LISTTRADESRESPONSE']._serialized_start=2089
-  _globals['_LISTTRADESRESPONSE']._serialized_end=2182
-  _globals['_WATCHGRIDREQUEST']._serialized_start=2184
-  _globals['_WATCHGRIDREQUEST']._serialized_end=2241
-  _globals['_WATCHGRIDRESPONSE']._serialized_start=2244
-  _globals['_WATCHGRIDRESPONSE']._serialized_end=2414
-  _globals['_STATESERVICE']._serialized_start=2417
-  _globals['_STATESERVICE']._serialized_end=3487
+  _globals['_CONFIRMGRIDREQUEST']._serialized_start=1327
+  _globals['_CONFIRMGRIDREQUEST']._serialized_end=1398
+  _globals['_CONFIRMGRIDRESPONSE']._serialized_start=1400
+  _globals['_CONFIRMGRIDRESPONSE']._serialized_end=1439
+  _globals['_HALTGRIDREQUEST']._serialized_start=1441
+  _globals['_HALTGRIDREQUEST']._serialized_end=1510
+  _globals['_HALTGRIDRESPONSE']._serialized_start=1512
+  _globals['_HALTGRIDRESPONSE']._serialized_end=1548
+  _globals['_RESUMEGRIDREQUEST']._serialized_start=1550
+  _globals['_RESUMEGRIDREQUEST']._serialized_end=1605
+  _globals['_RESUMEGRIDRESPONSE']._serialized_start=1607
+  _globals['_RESUMEGRIDRESPONSE']._serialized_end=1645
+  _globals['_GETGRIDREQUEST']._serialized_start=1647
+  _globals['_GETGRIDREQUEST']._serialized_end=1679
+  _globals['_GETGRIDRESPONSE']._serialized_start=1681
+  _globals['_GETGRIDRESPONSE']._serialized_end=1748
+  _globals['_LISTGRIDSREQUEST']._serialized_start=1750
+  _globals['_LISTGRIDSREQUEST']._serialized_end=1807
+  _globals['_LISTGRIDSRESPONSE']._serialized_start=1809
+  _globals['_LISTGRIDSRESPONSE']._serialized_end=1904
+  _globals['_LISTSLOTSREQUEST']._serialized_start=1906
+  _globals['_LISTSLOTSREQUEST']._serialized_end=1979
+  _globals['_LISTSLOTSRESPONSE']._serialized_start=1981
+  _globals['_LISTSLOTSRESPONSE']._serialized_end=2098
+  _globals['_LISTORDERSREQUEST']._serialized_start=2101
+  _globals['_LISTORDERSREQUEST']._serialized_end=2236
+  _globals['_LISTORDERSRESPONSE']._serialized_start=2238
+  _globals['_LISTORDERSRESPONSE']._serialized_end=2331
+  _globals['_LISTTRADESREQUEST']._serialized_start=2333
+  _globals['_LISTTRADESREQUEST']._serialized_end=2407
+  _globals['_LISTTRADESRESPONSE']._serialized_start=2409
+  _globals['_LISTTRADESRESPONSE']._serialized_end=2502
+  _globals['_LISTQUARANTINEDREQUEST']._serialized_start=2504
+  _globals['_LISTQUARANTINEDREQUEST']._serialized_end=2567
+  _globals['_QUARANTINEDORDER']._serialized_start=2570
+  _globals['_QUARANTINEDORDER']._serialized_end=2718
+  _globals['_LISTQUARANTINEDRESPONSE']._serialized_start=2720
+  _globals['_LISTQUARANTINEDRESPONSE']._serialized_end=2829
+  _globals['_WATCHGRIDREQUEST']._serialized_start=2831
+  _globals['_WATCHGRIDREQUEST']._serialized_end=2888
+  _globals['_WATCHGRIDRESPONSE']._serialized_start=2891
+  _globals['_WATCHGRIDRESPONSE']._serialized_end=3061
+  _globals['_STATESERVICE']._serialized_start=3064
+  _globals['_STATESERVICE']._serialized_end=4558
 # @@protoc_insertion_point(module_scope)

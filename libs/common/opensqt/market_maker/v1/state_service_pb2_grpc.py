@@ -55,6 +55,21 @@ class StateServiceStub:
                 request_serializer=opensqt_dot_market__maker_dot_v1_dot_state__service__pb2.ApplyOrderUpdateRequest.SerializeToString,
                 response_deserializer=opensqt_dot_market__maker_dot_v1_dot_state__service__pb2.ApplyOrderUpdateResponse.FromString,
                 _registered_method=True)
+        self.ConfirmGrid = channel.unary_unary(
+                '/opensqt.market_maker.v1.StateService/ConfirmGrid',
+                request_serializer=opensqt_dot_market__maker_dot_v1_dot_state__service__pb2.ConfirmGridRequest.SerializeToString,
+                response_deserializer=opensqt_dot_market__maker_dot_v1_dot_state__service__pb2.ConfirmGridResponse.FromString,
+                _registered_method=True)
+        self.HaltGrid = channel.unary_unary(
+                '/opensqt.market_maker.v1.StateService/HaltGrid',
+                request_serializer=opensqt_dot_market__maker_dot_v1_dot_state__service__pb2.HaltGridRequest.SerializeToString,
+                response_deserializer=opensqt_dot_market__maker_dot_v1_dot_state__service__pb2.HaltGridResponse.FromString,
+                _registered_method=True)
+        self.ResumeGrid = channel.unary_unary(
+                '/opensqt.market_maker.v1.StateService/ResumeGrid',
+                request_serializer=opensqt_dot_market__maker_dot_v1_dot_state__service__pb2.ResumeGridRequest.SerializeToString,
+                response_deserializer=opensqt_dot_market__maker_dot_v1_dot_state__service__pb2.ResumeGridResponse.FromString,
+                _registered_method=True)
         self.GetGrid = channel.unary_unary(
                 '/opensqt.market_maker.v1.StateService/GetGrid',
                 request_serializer=opensqt_dot_market__maker_dot_v1_dot_state__service__pb2.GetGridRequest.SerializeToString,
@@ -79,6 +94,11 @@ class StateServiceStub:
                 '/opensqt.market_maker.v1.StateService/ListTrades',
                 request_serializer=opensqt_dot_market__maker_dot_v1_dot_state__service__pb2.ListTradesRequest.SerializeToString,
                 response_deserializer=opensqt_dot_market__maker_dot_v1_dot_state__service__pb2.ListTradesResponse.FromString,
+                _registered_method=True)
+        self.ListQuarantined = channel.unary_unary(
+                '/opensqt.market_maker.v1.StateService/ListQuarantined',
+                request_serializer=opensqt_dot_market__maker_dot_v1_dot_state__service__pb2.ListQuarantinedRequest.SerializeToString,
+                response_deserializer=opensqt_dot_market__maker_dot_v1_dot_state__service__pb2.ListQuarantinedResponse.FromString,
                 _registered_method=True)
         self.WatchGrid = channel.unary_stream(
                 '/opensqt.market_maker.v1.StateService/WatchGrid',
@@ -120,6 +140,28 @@ class StateServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ConfirmGrid(self, request, context):
+        """Says that everything the exchange has of a grid is in its book: a grid that is RECONCILING
+        trades from here on. Of any other nothing changes.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def HaltGrid(self, request, context):
+        """Halts a grid: it opens nothing until it is resumed; closing and cancelling go on.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResumeGrid(self, request, context):
+        """Lets a halted grid trade again. Of any other nothing changes.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetGrid(self, request, context):
         """Returns a grid with all its slots.
         """
@@ -155,6 +197,13 @@ class StateServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListQuarantined(self, request, context):
+        """Lists orders that were put aside, newest first: they are of no grid, or contradict its book.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def WatchGrid(self, request, context):
         """Streams a snapshot, then every change in order, with checkpoints while nothing changes.
         """
@@ -185,6 +234,21 @@ def add_StateServiceServicer_to_server(servicer, server):
                     request_deserializer=opensqt_dot_market__maker_dot_v1_dot_state__service__pb2.ApplyOrderUpdateRequest.FromString,
                     response_serializer=opensqt_dot_market__maker_dot_v1_dot_state__service__pb2.ApplyOrderUpdateResponse.SerializeToString,
             ),
+            'ConfirmGrid': grpc.unary_unary_rpc_method_handler(
+                    servicer.ConfirmGrid,
+                    request_deserializer=opensqt_dot_market__maker_dot_v1_dot_state__service__pb2.ConfirmGridRequest.FromString,
+                    response_serializer=opensqt_dot_market__maker_dot_v1_dot_state__service__pb2.ConfirmGridResponse.SerializeToString,
+            ),
+            'HaltGrid': grpc.unary_unary_rpc_method_handler(
+                    servicer.HaltGrid,
+                    request_deserializer=opensqt_dot_market__maker_dot_v1_dot_state__service__pb2.HaltGridRequest.FromString,
+                    response_serializer=opensqt_dot_market__maker_dot_v1_dot_state__service__pb2.HaltGridResponse.SerializeToString,
+            ),
+            'ResumeGrid': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResumeGrid,
+                    request_deserializer=opensqt_dot_market__maker_dot_v1_dot_state__service__pb2.ResumeGridRequest.FromString,
+                    response_serializer=opensqt_dot_market__maker_dot_v1_dot_state__service__pb2.ResumeGridResponse.SerializeToString,
+            ),
             'GetGrid': grpc.unary_unary_rpc_method_handler(
                     servicer.GetGrid,
                     request_deserializer=opensqt_dot_market__maker_dot_v1_dot_state__service__pb2.GetGridRequest.FromString,
@@ -209,6 +273,11 @@ def add_StateServiceServicer_to_server(servicer, server):
                     servicer.ListTrades,
                     request_deserializer=opensqt_dot_market__maker_dot_v1_dot_state__service__pb2.ListTradesRequest.FromString,
                     response_serializer=opensqt_dot_market__maker_dot_v1_dot_state__service__pb2.ListTradesResponse.SerializeToString,
+            ),
+            'ListQuarantined': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListQuarantined,
+                    request_deserializer=opensqt_dot_market__maker_dot_v1_dot_state__service__pb2.ListQuarantinedRequest.FromString,
+                    response_serializer=opensqt_dot_market__maker_dot_v1_dot_state__service__pb2.ListQuarantinedResponse.SerializeToString,
             ),
             'WatchGrid': grpc.unary_stream_rpc_method_handler(
                     servicer.WatchGrid,
@@ -325,6 +394,87 @@ class StateService:
             '/opensqt.market_maker.v1.StateService/ApplyOrderUpdate',
             opensqt_dot_market__maker_dot_v1_dot_state__service__pb2.ApplyOrderUpdateRequest.SerializeToString,
             opensqt_dot_market__maker_dot_v1_dot_state__service__pb2.ApplyOrderUpdateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ConfirmGrid(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/opensqt.market_maker.v1.StateService/ConfirmGrid',
+            opensqt_dot_market__maker_dot_v1_dot_state__service__pb2.ConfirmGridRequest.SerializeToString,
+            opensqt_dot_market__maker_dot_v1_dot_state__service__pb2.ConfirmGridResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def HaltGrid(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/opensqt.market_maker.v1.StateService/HaltGrid',
+            opensqt_dot_market__maker_dot_v1_dot_state__service__pb2.HaltGridRequest.SerializeToString,
+            opensqt_dot_market__maker_dot_v1_dot_state__service__pb2.HaltGridResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResumeGrid(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/opensqt.market_maker.v1.StateService/ResumeGrid',
+            opensqt_dot_market__maker_dot_v1_dot_state__service__pb2.ResumeGridRequest.SerializeToString,
+            opensqt_dot_market__maker_dot_v1_dot_state__service__pb2.ResumeGridResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -460,6 +610,33 @@ class StateService:
             '/opensqt.market_maker.v1.StateService/ListTrades',
             opensqt_dot_market__maker_dot_v1_dot_state__service__pb2.ListTradesRequest.SerializeToString,
             opensqt_dot_market__maker_dot_v1_dot_state__service__pb2.ListTradesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListQuarantined(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/opensqt.market_maker.v1.StateService/ListQuarantined',
+            opensqt_dot_market__maker_dot_v1_dot_state__service__pb2.ListQuarantinedRequest.SerializeToString,
+            opensqt_dot_market__maker_dot_v1_dot_state__service__pb2.ListQuarantinedResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -43,6 +43,14 @@ class StateServiceStub:
     """Records what the exchange answered to placing. Repeating it changes nothing."""
     ApplyOrderUpdate: _grpc.UnaryUnaryMultiCallable[_state_service_pb2.ApplyOrderUpdateRequest, _state_service_pb2.ApplyOrderUpdateResponse]
     """Applies what is known of an order on the exchange. Repeating it changes nothing."""
+    ConfirmGrid: _grpc.UnaryUnaryMultiCallable[_state_service_pb2.ConfirmGridRequest, _state_service_pb2.ConfirmGridResponse]
+    """Says that everything the exchange has of a grid is in its book: a grid that is RECONCILING
+    trades from here on. Of any other nothing changes.
+    """
+    HaltGrid: _grpc.UnaryUnaryMultiCallable[_state_service_pb2.HaltGridRequest, _state_service_pb2.HaltGridResponse]
+    """Halts a grid: it opens nothing until it is resumed; closing and cancelling go on."""
+    ResumeGrid: _grpc.UnaryUnaryMultiCallable[_state_service_pb2.ResumeGridRequest, _state_service_pb2.ResumeGridResponse]
+    """Lets a halted grid trade again. Of any other nothing changes."""
     GetGrid: _grpc.UnaryUnaryMultiCallable[_state_service_pb2.GetGridRequest, _state_service_pb2.GetGridResponse]
     """Returns a grid with all its slots."""
     ListGrids: _grpc.UnaryUnaryMultiCallable[_state_service_pb2.ListGridsRequest, _state_service_pb2.ListGridsResponse]
@@ -53,6 +61,8 @@ class StateServiceStub:
     """Lists orders, newest first."""
     ListTrades: _grpc.UnaryUnaryMultiCallable[_state_service_pb2.ListTradesRequest, _state_service_pb2.ListTradesResponse]
     """Lists executions, newest first."""
+    ListQuarantined: _grpc.UnaryUnaryMultiCallable[_state_service_pb2.ListQuarantinedRequest, _state_service_pb2.ListQuarantinedResponse]
+    """Lists orders that were put aside, newest first: they are of no grid, or contradict its book."""
     WatchGrid: _grpc.UnaryStreamMultiCallable[_state_service_pb2.WatchGridRequest, _state_service_pb2.WatchGridResponse]
     """Streams a snapshot, then every change in order, with checkpoints while nothing changes."""
 
@@ -71,6 +81,14 @@ class StateServiceAsyncStub(StateServiceStub):
     """Records what the exchange answered to placing. Repeating it changes nothing."""
     ApplyOrderUpdate: _aio.UnaryUnaryMultiCallable[_state_service_pb2.ApplyOrderUpdateRequest, _state_service_pb2.ApplyOrderUpdateResponse]  # type: ignore[assignment]
     """Applies what is known of an order on the exchange. Repeating it changes nothing."""
+    ConfirmGrid: _aio.UnaryUnaryMultiCallable[_state_service_pb2.ConfirmGridRequest, _state_service_pb2.ConfirmGridResponse]  # type: ignore[assignment]
+    """Says that everything the exchange has of a grid is in its book: a grid that is RECONCILING
+    trades from here on. Of any other nothing changes.
+    """
+    HaltGrid: _aio.UnaryUnaryMultiCallable[_state_service_pb2.HaltGridRequest, _state_service_pb2.HaltGridResponse]  # type: ignore[assignment]
+    """Halts a grid: it opens nothing until it is resumed; closing and cancelling go on."""
+    ResumeGrid: _aio.UnaryUnaryMultiCallable[_state_service_pb2.ResumeGridRequest, _state_service_pb2.ResumeGridResponse]  # type: ignore[assignment]
+    """Lets a halted grid trade again. Of any other nothing changes."""
     GetGrid: _aio.UnaryUnaryMultiCallable[_state_service_pb2.GetGridRequest, _state_service_pb2.GetGridResponse]  # type: ignore[assignment]
     """Returns a grid with all its slots."""
     ListGrids: _aio.UnaryUnaryMultiCallable[_state_service_pb2.ListGridsRequest, _state_service_pb2.ListGridsResponse]  # type: ignore[assignment]
@@ -81,6 +99,8 @@ class StateServiceAsyncStub(StateServiceStub):
     """Lists orders, newest first."""
     ListTrades: _aio.UnaryUnaryMultiCallable[_state_service_pb2.ListTradesRequest, _state_service_pb2.ListTradesResponse]  # type: ignore[assignment]
     """Lists executions, newest first."""
+    ListQuarantined: _aio.UnaryUnaryMultiCallable[_state_service_pb2.ListQuarantinedRequest, _state_service_pb2.ListQuarantinedResponse]  # type: ignore[assignment]
+    """Lists orders that were put aside, newest first: they are of no grid, or contradict its book."""
     WatchGrid: _aio.UnaryStreamMultiCallable[_state_service_pb2.WatchGridRequest, _state_service_pb2.WatchGridResponse]  # type: ignore[assignment]
     """Streams a snapshot, then every change in order, with checkpoints while nothing changes."""
 
@@ -122,6 +142,32 @@ class StateServiceServicer(metaclass=_abc_1.ABCMeta):
         """Applies what is known of an order on the exchange. Repeating it changes nothing."""
 
     @_abc_1.abstractmethod
+    def ConfirmGrid(
+        self,
+        request: _state_service_pb2.ConfirmGridRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_state_service_pb2.ConfirmGridResponse, _abc.Awaitable[_state_service_pb2.ConfirmGridResponse]]:
+        """Says that everything the exchange has of a grid is in its book: a grid that is RECONCILING
+        trades from here on. Of any other nothing changes.
+        """
+
+    @_abc_1.abstractmethod
+    def HaltGrid(
+        self,
+        request: _state_service_pb2.HaltGridRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_state_service_pb2.HaltGridResponse, _abc.Awaitable[_state_service_pb2.HaltGridResponse]]:
+        """Halts a grid: it opens nothing until it is resumed; closing and cancelling go on."""
+
+    @_abc_1.abstractmethod
+    def ResumeGrid(
+        self,
+        request: _state_service_pb2.ResumeGridRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_state_service_pb2.ResumeGridResponse, _abc.Awaitable[_state_service_pb2.ResumeGridResponse]]:
+        """Lets a halted grid trade again. Of any other nothing changes."""
+
+    @_abc_1.abstractmethod
     def GetGrid(
         self,
         request: _state_service_pb2.GetGridRequest,
@@ -160,6 +206,14 @@ class StateServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_state_service_pb2.ListTradesResponse, _abc.Awaitable[_state_service_pb2.ListTradesResponse]]:
         """Lists executions, newest first."""
+
+    @_abc_1.abstractmethod
+    def ListQuarantined(
+        self,
+        request: _state_service_pb2.ListQuarantinedRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_state_service_pb2.ListQuarantinedResponse, _abc.Awaitable[_state_service_pb2.ListQuarantinedResponse]]:
+        """Lists orders that were put aside, newest first: they are of no grid, or contradict its book."""
 
     @_abc_1.abstractmethod
     def WatchGrid(
