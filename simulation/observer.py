@@ -1,7 +1,11 @@
-"""What a world tells whoever watches it; every call comes at the moment the thing takes effect."""
+"""What a world tells whoever watches it; every call comes at the moment the thing takes effect.
 
+Times are virtual nanoseconds since the start of the run, as in the trace.
+"""
+
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from opensqt.core.actions import ActionBatch
 from opensqt.core.events import Gate
@@ -14,6 +18,10 @@ from opensqt.testing.memory_store import MemoryStore
 from simulation.plan import Plan
 from simulation.trace import Trace
 
+HARNESS: Final = 0
+"""The number of what is in no list and every run must do all the same: come to rest, go on trading
+after everything is mended, and not crash over and over."""
+
 
 class ViolationError(AssertionError):
     """An invariant does not hold."""
@@ -22,7 +30,7 @@ class ViolationError(AssertionError):
         """State the violation.
 
         Args:
-            number: The invariant, as numbered in docs/invariants.md.
+            number: The invariant, as numbered in docs/invariants.md; `HARNESS` for none of them.
             what: What is wrong, with the values.
             about: The client order id of the order that it is about.
         """
@@ -44,6 +52,8 @@ class WorldView:
     bot_id: str
     stores: list[MemoryStore]
     """The ledger's stores, oldest first; more than one when a volume was lost."""
+    settle_tasks: Callable[[], int] = lambda: 0
+    """How many settle tasks have begun and not finished."""
 
     @property
     def store(self) -> MemoryStore:
