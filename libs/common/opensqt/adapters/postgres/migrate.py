@@ -40,7 +40,7 @@ class Migrations:
         return _HERE / self.directory / "versions"
 
 
-LEDGER: Final = Migrations(schema="state", directory="migrations", head="0001")
+LEDGER: Final = Migrations(schema="state", directory="migrations", head="0002")
 """The state service's tables."""
 
 GATE: Final = Migrations(schema="risk", directory="gate_migrations", head="0001")

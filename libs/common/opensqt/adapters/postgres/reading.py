@@ -7,10 +7,11 @@ from psycopg.rows import dict_row
 
 from opensqt.adapters.postgres import rows, statements
 from opensqt.core.errors import Refusal
-from opensqt.core.grid.book import GridBook, GridChange
+from opensqt.core.grid.book import GridBook, GridChange, Standing
 from opensqt.core.grid.invariants import book_problem
-from opensqt.market_maker.v1 import state_pb2
-from opensqt.ports import DependencyError, Wanted
+from opensqt.market_maker.v1 import events_pb2, state_pb2
+from opensqt.ports import DependencyError, Quarantined, Wanted
+from opensqt.wire.events import decode_order_update
 from opensqt.wire.state import decode_change
 
 
@@ -63,7 +64,11 @@ async def read_book(
 def empty_book(row: rows.Row) -> GridBook:
     """The book of a grid's own row, without slots and orders."""
     return GridBook(
-        identity=rows.identity_of(row), revision=row["revision"], totals=rows.totals_of(row)
+        identity=rows.identity_of(row),
+        revision=row["revision"],
+        totals=rows.totals_of(row),
+        standing=Standing(row["standing"]),
+        standing_reason=row["standing_reason"],
     )
 
 
@@ -77,3 +82,18 @@ def change_of(payload: bytes) -> GridChange:
         return decode_change(state_pb2.GridChange.FromString(payload))
     except Refusal as refusal:
         raise DependencyError(f"a stored change cannot be read: {refusal}") from refusal
+
+
+def quarantined_of(row: rows.Row) -> Quarantined:
+    """An order that was put aside, as it was stored.
+
+    Raises:
+        DependencyError: It cannot be read.
+    """
+    try:
+        update = decode_order_update(events_pb2.OrderUpdate.FromString(row["payload"]))
+    except Refusal as refusal:
+        raise DependencyError(f"a quarantined update cannot be read: {refusal}") from refusal
+    return Quarantined(
+        update=update, reason=row["reason"], since_ns=row["noted_ns"], updates=row["updates"]
+    )

@@ -16,28 +16,37 @@ from weakref import WeakValueDictionary
 
 import psycopg
 from psycopg.rows import dict_row
+from psycopg.types.numeric import Int8
 
 from opensqt.adapters.postgres import rows, statements
 from opensqt.adapters.postgres.book_cache import OrderOwners, RememberedBook
 from opensqt.adapters.postgres.listener import CommitListener, CommitNotifier
 from opensqt.adapters.postgres.pool import Database
-from opensqt.adapters.postgres.reading import change_of, empty_book, read_book, revision_of
+from opensqt.adapters.postgres.reading import (
+    change_of,
+    empty_book,
+    quarantined_of,
+    read_book,
+    revision_of,
+)
 from opensqt.adapters.postgres.writing import write_change
 from opensqt.adapters.signals import Signals
 from opensqt.core.errors import Refusal
 from opensqt.core.events import OrderUpdate
-from opensqt.core.grid.book import GridBook, GridChange, GridIdentity
+from opensqt.core.grid.book import GridBook, GridChange, GridIdentity, Standing
 from opensqt.core.grid.refusals import bot_unknown, compacted, tag_taken
 from opensqt.core.grid.results import Outcome
 from opensqt.core.identifiers import bot_tag
 from opensqt.core.orders import Execution, Order
-from opensqt.ports import NOTHING_MORE, Wanted
+from opensqt.ports import NOTHING_MORE, Quarantined, Wanted
 from opensqt.runtime.config_models import PostgresConfig
 from opensqt.wire.events import encode_order_update
 
 T = TypeVar("T")
 
 OWNERS_MAX: Final = 100_000
+SEQ_MAX: Final = 2**63 - 1
+"""Above every row number."""
 
 
 class PostgresStateStore:
@@ -83,6 +92,7 @@ class PostgresStateStore:
             "interval": identity.interval,
             "epoch": identity.epoch,
             "created_ns": now_ns,
+            "standing": Standing.RECONCILING.value,
             "notice": statements.notice(self._origin, identity.bot_id),
         }
         async with self._database.session() as session:
@@ -164,15 +174,13 @@ class PostgresStateStore:
         """Orders, newest first."""
         found = await self._all_of(
             bot_id,
-            statements.ORDERS_LISTED,
-            {
-                "bot_id": bot_id,
-                "live_only": live_only,
-                "unsettled_only": unsettled_only,
-                "batch_id": batch_id,
-                "limit": limit,
-                "before": before,
-            },
+            statements.orders_listed(
+                live_only=live_only,
+                unsettled_only=unsettled_only,
+                of_batch=bool(batch_id),
+                before=bool(before),
+            ),
+            {"bot_id": bot_id, "batch_id": batch_id, "limit": limit, "before": before},
         )
         return tuple(rows.order_of(row) for row in found)
 
@@ -180,7 +188,7 @@ class PostgresStateStore:
         self, bot_id: str, *, limit: int, before: int
     ) -> tuple[tuple[int, Execution], ...]:
         """Executions with their row numbers, newest first."""
-        values = {"bot_id": bot_id, "limit": limit, "before": before}
+        values = {"bot_id": bot_id, "limit": limit, "before": Int8(before or SEQ_MAX)}
         found = await self._all_of(bot_id, statements.EXECUTIONS_LISTED, values)
         return tuple((row["seq"], rows.execution_of(row)) for row in found)
 
@@ -225,7 +233,7 @@ class PostgresStateStore:
             return (await session.execute(statements.COMPACT, {"keep": keep})).rowcount
 
     async def quarantine(self, update: OrderUpdate, reason: str, *, now_ns: int) -> None:
-        """Note an update of an order that is not ours, once."""
+        """Put an update aside."""
         values = {
             "account": update.account,
             "symbol": update.symbol,
@@ -237,6 +245,12 @@ class PostgresStateStore:
         }
         async with self._database.session() as session:
             await session.execute(statements.QUARANTINE, values)
+
+    async def quarantined(self, *, limit: int, before: int) -> tuple[tuple[int, Quarantined], ...]:
+        """What was put aside, with row numbers, newest first."""
+        values = {"limit": limit, "before": Int8(before or SEQ_MAX)}
+        found = await self._all(statements.QUARANTINED, values)
+        return tuple((row["seq"], quarantined_of(row)) for row in found)
 
     async def ping(self) -> None:
         """Answer if the database does."""

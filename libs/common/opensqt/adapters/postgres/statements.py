@@ -16,7 +16,8 @@ WITH grid AS (
     UPDATE state.grids
     SET revision = %(revision)s, realised_pnl = %(realised_pnl)s, fees = %(fees)s,
         fills = %(fills)s, buys = %(buys)s, sells = %(sells)s, orders = %(orders)s,
-        fees_unknown = %(fees_unknown)s
+        fees_unknown = %(fees_unknown)s, standing = %(standing)s,
+        standing_reason = %(standing_reason)s
     WHERE bot_id = %(bot_id)s AND revision = %(revision)s - 1
     RETURNING bot_id
 ), change AS (
@@ -86,11 +87,12 @@ NOTIFY: Final = f"SELECT pg_notify('{CHANNEL}', notice) FROM unnest(%s::text[]) 
 REGISTER: Final = f"""
 WITH grid AS (
     INSERT INTO state.grids (
-        bot_id, bot_tag, account, symbol, quote, direction, anchor, "interval", epoch, created_ns
+        bot_id, bot_tag, account, symbol, quote, direction, anchor, "interval", epoch, created_ns,
+        standing
     )
     VALUES (
         %(bot_id)s, %(bot_tag)s, %(account)s, %(symbol)s, %(quote)s, %(direction)s, %(anchor)s,
-        %(interval)s, %(epoch)s, %(created_ns)s
+        %(interval)s, %(epoch)s, %(created_ns)s, %(standing)s
     )
     ON CONFLICT DO NOTHING
     RETURNING bot_id
@@ -129,30 +131,33 @@ ORDER BY o.seq
 """
 """Live orders, and those that are asked for."""
 
-ORDERS_LISTED: Final = f"""
-{_ORDERS}
-WHERE o.bot_id = %(bot_id)s
-    AND (NOT %(live_only)s OR {_LIVE})
-    AND (
-        NOT %(unsettled_only)s
-        OR o.status IN ('PENDING', 'UNKNOWN')
-        OR (o.cancel_requested AND o.status IN ('NEW', 'PARTIALLY_FILLED'))
-    )
-    AND (
-        %(batch_id)s = ''
-        OR o.batch_id = %(batch_id)s
-        OR o.client_oid = ANY(ARRAY(
-            SELECT unnest(b.canceled) FROM state.batches b
-            WHERE b.bot_id = %(bot_id)s AND b.batch_id = %(batch_id)s
-        ))
-    )
-    AND (
-        %(before)s = ''
-        OR o.seq < (SELECT p.seq FROM state.orders p WHERE p.client_oid = %(before)s)
-    )
-ORDER BY o.seq DESC
-LIMIT %(limit)s
-"""
+_UNSETTLED: Final = """(
+    o.status IN ('PENDING', 'UNKNOWN')
+    OR (o.cancel_requested AND o.status IN ('NEW', 'PARTIALLY_FILLED'))
+)"""
+_OF_BATCH: Final = """(
+    o.batch_id = %(batch_id)s
+    OR o.client_oid = ANY(ARRAY(
+        SELECT unnest(b.canceled) FROM state.batches b
+        WHERE b.bot_id = %(bot_id)s AND b.batch_id = %(batch_id)s
+    ))
+)"""
+_BEFORE: Final = "o.seq < (SELECT p.seq FROM state.orders p WHERE p.client_oid = %(before)s)"
+
+
+def orders_listed(*, live_only: bool, unsettled_only: bool, of_batch: bool, before: bool) -> str:
+    """Lists a page of orders by what is asked for, and only by that.
+
+    With "or nothing is asked for" in it, a statement that is prepared once for all values could use
+    no index: a page of live orders would cost a walk over all that ever ended.
+    """
+    asked = ((live_only, _LIVE), (unsettled_only, _UNSETTLED), (of_batch, _OF_BATCH))
+    conditions = ["o.bot_id = %(bot_id)s", *(text for is_asked, text in asked if is_asked)]
+    if before:
+        conditions.append(_BEFORE)
+    where = " AND ".join(conditions)
+    return f"{_ORDERS} WHERE {where} ORDER BY o.seq DESC LIMIT %(limit)s"
+
 
 BOT_OF_ORDER: Final = "SELECT bot_id FROM state.orders WHERE client_oid = %s"
 ORDER_OF_EXCHANGE_ID: Final = """
@@ -165,7 +170,7 @@ LIMIT 1
 
 EXECUTIONS_LISTED: Final = """
 SELECT * FROM state.executions
-WHERE bot_id = %(bot_id)s AND (%(before)s = 0 OR seq < %(before)s)
+WHERE bot_id = %(bot_id)s AND seq < %(before)s
 ORDER BY seq DESC
 LIMIT %(limit)s
 """
@@ -216,14 +221,23 @@ WHERE c.bot_id = bound.bot_id AND c.revision <= bound.revision
 """
 
 QUARANTINE: Final = """
-INSERT INTO state.quarantine (
+INSERT INTO state.quarantine AS q (
     account, symbol, exchange_order_id, client_oid, reason, noted_ns, payload
 )
 VALUES (
     %(account)s, %(symbol)s, %(exchange_order_id)s, %(client_oid)s, %(reason)s, %(noted_ns)s,
     %(payload)s
 )
-ON CONFLICT DO NOTHING
+ON CONFLICT (account, symbol, exchange_order_id, client_oid) DO UPDATE SET
+    reason = excluded.reason, payload = excluded.payload, updates = q.updates + 1
+"""
+"""Notes what was last heard of an order; since when it is put aside stays."""
+
+QUARANTINED: Final = """
+SELECT seq, payload, reason, noted_ns, updates FROM state.quarantine
+WHERE seq < %(before)s
+ORDER BY seq DESC
+LIMIT %(limit)s
 """
 
 

@@ -33,6 +33,8 @@ async def write_change(session: AsyncConnection, change: GridChange) -> bool:
             "sells": Int8(totals.sells),
             "orders": Int8(totals.orders),
             "fees_unknown": Int8(totals.fees_unknown),
+            "standing": change.standing.value,
+            "standing_reason": change.standing_reason,
             "payload": encode_change(change).SerializeToString(),
             "batches": rows.as_json(rows.batch_rows(change)),
             "order_rows": rows.as_json(rows.order_row(order) for order in change.orders),
