@@ -2,30 +2,33 @@
 
 The ledger is the only witness of what we know: nothing here is remembered from one comparison to
 the next but how far back to look for executions, and which orders are not ours.
+
+A grid that is RECONCILING is new to the ledger, and perhaps not to the exchange: the ledger that
+knew it may have been lost. Of such a grid everything is told that the exchange remembers.
 """
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Final
 
 import structlog
 
-from opensqt.core.events import OrderUpdate
-from opensqt.core.grid.book import GridBook
-from opensqt.core.identifiers import bot_tag, parse_order_id
-from opensqt.core.numbers import ZERO
-from opensqt.core.orders import Execution, Order, OrderStatus, next_status
+from opensqt.core.events import Forced, OrderUpdate
+from opensqt.core.grid.book import GridBook, GridIdentity, Standing
+from opensqt.core.identifiers import bot_tag, epoch_at, parse_order_id
+from opensqt.core.orders import Execution, Order, next_status
 from opensqt.ports import AccountFeed, Clock, PositionManager
+from services.market_data.exchange_side import ExchangeSide
+from services.market_data.ledger_side import LedgerSide
+from services.market_data.timeline import in_order_of_time, progress
 
 NS_PER_S: Final = 10**9
 OVERLAP_NS: Final = 120 * NS_PER_S
 """How far a comparison looks back beyond the last one: clocks differ, and look-ups lag."""
 FIRST_OVERLAP_NS: Final = 600 * NS_PER_S
 """The same at the start, beyond the ledger's newest execution."""
-LOOK_UPS_AT_ONCE: Final = 8
-PAGE_SIZE: Final = 500
 STRANGERS_MAX: Final = 10_000
 
 _log = structlog.get_logger(__name__)
@@ -40,9 +43,21 @@ class Findings:
     missing: tuple[Order, ...]
     """Orders that were confirmed open, and that the exchange says it does not have."""
     orderless: int
-    """Executions whose order cannot be looked up yet."""
-    symbols: tuple[str, ...]
-    """The markets that were compared."""
+    """Executions whose order cannot be looked up."""
+    grids: tuple[GridBook, ...]
+    """The grids that were compared, without slots, as they were before."""
+    whole: tuple[GridIdentity, ...]
+    """The RECONCILING ones of which the exchange has nothing that the ledger does not have."""
+
+    @property
+    def reconciling(self) -> bool:
+        """Some grid is new to the ledger."""
+        return any(_is_new(grid) for grid in self.grids)
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """The markets that were compared."""
+        return tuple(sorted({grid.identity.symbol for grid in self.grids}))
 
 
 class Comparison:
@@ -53,19 +68,26 @@ class Comparison:
         feed: The exchange's side.
         positions: The ledger's side.
         clock: Tells the time.
+        horizon_ns: How far back a RECONCILING grid is compared.
     """
 
     def __init__(
-        self, account: str, *, feed: AccountFeed, positions: PositionManager, clock: Clock
+        self,
+        account: str,
+        *,
+        feed: AccountFeed,
+        positions: PositionManager,
+        clock: Clock,
+        horizon_ns: int,
     ) -> None:
-        self._account = account
         self._feed = feed
-        self._positions = positions
+        self._ledger = LedgerSide(account, positions)
         self._clock = clock
+        self._horizon_ns = horizon_ns
         self._since_ns: dict[str, int] = {}
         self._strangers: dict[str, None] = {}
+        self._registered: set[GridIdentity] = set()
         self._tags: frozenset[str] = frozenset()
-        self._orderless = 0
 
     async def run(self) -> Findings:
         """Compare once.
@@ -73,177 +95,223 @@ class Comparison:
         Raises:
             DependencyError: The ledger or the exchange does not answer.
         """
+        grids = await self._ledger.grids()
+        self._tags = frozenset(bot_tag(grid.identity.bot_id) for grid in grids)
+        if any(_is_new(grid) and grid.identity not in self._registered for grid in grids):
+            # The ledger may be another one, whose quarantine is empty.
+            self._strangers.clear()
+        self._registered = {grid.identity for grid in grids}
         by_symbol: defaultdict[str, list[GridBook]] = defaultdict(list)
-        for grid in await self._positions.grids():
-            if grid.identity.account == self._account:
-                by_symbol[grid.identity.symbol].append(grid)
-        self._tags = frozenset(
-            bot_tag(grid.identity.bot_id) for grids in by_symbol.values() for grid in grids
-        )
+        for grid in grids:
+            by_symbol[grid.identity.symbol].append(grid)
         updates: list[OrderUpdate] = []
         missing: list[Order] = []
-        self._orderless = 0
-        for symbol, grids in sorted(by_symbol.items()):
+        whole: list[GridIdentity] = []
+        orderless = 0
+        for symbol, neighbours in sorted(by_symbol.items()):
             started_ns = self._clock.now_ns()
-            found, absent = await self._compare(symbol, grids)
+            market = _Market(
+                neighbours,
+                ledger=self._ledger,
+                exchange=ExchangeSide(self._feed, symbol),
+                strangers=self._strangers.keys(),
+                horizon_ns=started_ns - self._horizon_ns,
+            )
+            found = await market.compare(self._since_ns.get(symbol), now_ns=started_ns)
             updates += found
-            missing += absent
+            missing += market.missing
+            orderless += market.orderless
+            whole += market.whole(found)
             self._since_ns[symbol] = started_ns - OVERLAP_NS
         return Findings(
             updates=tuple(updates),
             missing=tuple(missing),
-            orderless=self._orderless,
-            symbols=tuple(sorted(by_symbol)),
+            orderless=orderless,
+            grids=grids,
+            whole=tuple(whole),
         )
-
-    async def _compare(
-        self, symbol: str, grids: Sequence[GridBook]
-    ) -> tuple[list[OrderUpdate], list[Order]]:
-        # The ledger first: what is placed from here on is told by the stream, and at worst found
-        # by the next comparison.
-        live = await self._live_orders(grids)
-        states = {u.client_oid: u for u in await self._feed.open_orders(symbol)}
-        absent = [order for order in live.values() if order.client_oid not in states]
-        missing: list[Order] = []
-        for order, update in zip(absent, await self._find_all(absent), strict=True):
-            if update is not None:
-                states[order.client_oid] = update
-            elif order.status.resting:
-                missing.append(order)
-        executions = await self._new_executions(symbol, grids, live)
-        by_order = await self._by_order(symbol, executions, states)
-        updates: list[OrderUpdate] = []
-        for client_oid, state in states.items():
-            known = live.get(client_oid)
-            if known is None and state.exchange_order_id in self._strangers:
-                continue
-            updates += _progress(state, by_order.get(client_oid, ()))
-            if known is None or _is_news(known, state):
-                updates.append(state)
-        return updates, missing
-
-    async def _live_orders(self, grids: Iterable[GridBook]) -> dict[str, Order]:
-        live: dict[str, Order] = {}
-        for grid in grids:
-            token = ""
-            while True:
-                page = await self._positions.orders(
-                    grid.identity.bot_id, live_only=True, page_size=PAGE_SIZE, page_token=token
-                )
-                live |= {order.client_oid: order for order in page.items}
-                token = page.next_token
-                if not token:
-                    break
-        return live
-
-    async def _find_all(self, orders: Sequence[Order]) -> list[OrderUpdate | None]:
-        at_once = asyncio.Semaphore(LOOK_UPS_AT_ONCE)
-
-        async def find(order: Order) -> OrderUpdate | None:
-            async with at_once:
-                return await self._feed.find_order(order.symbol, order.client_oid)
-
-        return list(await asyncio.gather(*(find(order) for order in orders)))
-
-    async def _new_executions(
-        self, symbol: str, grids: Sequence[GridBook], live: Mapping[str, Order]
-    ) -> tuple[Execution, ...]:
-        """What the exchange executed and the ledger has not counted, oldest first."""
-        since_ns = self._since_ns.get(symbol)
-        if since_ns is None:
-            since_ns = await self._first_since(grids, live)
-        counted: set[str] = set()
-        for grid in grids:
-            counted |= await self._counted(grid, since_ns)
-        return tuple(
-            execution
-            for execution in await self._feed.executions_since(symbol, since_ns)
-            if execution.execution_id not in counted
-            and execution.exchange_order_id not in self._strangers
-        )
-
-    async def _first_since(self, grids: Sequence[GridBook], live: Mapping[str, Order]) -> int:
-        newest: list[int] = []
-        for grid in grids:
-            page = await self._positions.executions(grid.identity.bot_id, page_size=1)
-            newest += (execution.exchange_time_ns for execution in page.items)
-        if newest:
-            return max(newest) - FIRST_OVERLAP_NS
-        created = [order.created_ns for order in live.values()]
-        return min(created, default=self._clock.now_ns()) - FIRST_OVERLAP_NS
-
-    async def _counted(self, grid: GridBook, since_ns: int) -> set[str]:
-        """Ids of the executions that the ledger has counted since then."""
-        counted: set[str] = set()
-        token = ""
-        while True:
-            page = await self._positions.executions(
-                grid.identity.bot_id, page_size=PAGE_SIZE, page_token=token
-            )
-            counted |= {execution.execution_id for execution in page.items}
-            token = page.next_token
-            # In the order in which they were counted, so late ones may be among newer ones.
-            newest_ns = max((e.exchange_time_ns for e in page.items), default=0)
-            if not token or newest_ns < since_ns:
-                return counted
-
-    async def _by_order(
-        self, symbol: str, executions: Iterable[Execution], states: dict[str, OrderUpdate]
-    ) -> dict[str, list[Execution]]:
-        """Executions by client order id; orders that they are of are added to `states`."""
-        ids = {u.exchange_order_id: client_oid for client_oid, u in states.items()}
-        by_order: defaultdict[str, list[Execution]] = defaultdict(list)
-        for execution in executions:
-            client_oid = ids.get(execution.exchange_order_id)
-            if client_oid is None:
-                update = await self._feed.find_order_by_exchange_id(
-                    symbol, execution.exchange_order_id
-                )
-                if update is None:
-                    self._orderless += 1
-                    _log.error(
-                        "execution_without_order",
-                        symbol=symbol,
-                        execution=execution.execution_id,
-                        exchange_order_id=execution.exchange_order_id,
-                    )
-                    continue
-                client_oid = update.client_oid
-                ids[execution.exchange_order_id] = client_oid
-                states[client_oid] = update
-            by_order[client_oid].append(replace(execution, client_oid=client_oid))
-        return by_order
 
     def was_told(self, update: OrderUpdate) -> None:
         """Remember an order that is not of our grids, so that it is not found again."""
-        parsed = parse_order_id(update.client_oid)
-        if parsed is not None and parsed.bot_tag in self._tags:
+        if update.forced is not Forced.NONE or _tag(update) in self._tags:
             return
         self._strangers[update.exchange_order_id] = None
         while len(self._strangers) > STRANGERS_MAX:
             del self._strangers[next(iter(self._strangers))]
 
 
-def _progress(state: OrderUpdate, executions: Sequence[Execution]) -> list[OrderUpdate]:
-    """The executions of an order one by one, each with the quantity that was filled by then.
+class _Market:
+    """One comparison of one market."""
 
-    So each counts at its own price. All but the last leave the order partially filled.
-    """
-    before = state.filled_quantity - sum((e.quantity for e in executions), ZERO)
-    filled = max(before, ZERO)
-    updates: list[OrderUpdate] = []
-    for execution in executions:
-        filled += execution.quantity
-        updates.append(
-            replace(
-                state,
-                status=OrderStatus.PARTIALLY_FILLED,
-                filled_quantity=filled,
-                execution=execution,
-                exchange_time_ns=execution.exchange_time_ns,
-            )
+    def __init__(
+        self,
+        grids: Sequence[GridBook],
+        *,
+        ledger: LedgerSide,
+        exchange: ExchangeSide,
+        strangers: Iterable[str],
+        horizon_ns: int,
+    ) -> None:
+        self._grids = grids
+        self._new = tuple(grid for grid in grids if _is_new(grid))
+        self._tags = frozenset(bot_tag(grid.identity.bot_id) for grid in grids)
+        self._new_tags = frozenset(bot_tag(grid.identity.bot_id) for grid in self._new)
+        self._epoch = min(grid.identity.epoch for grid in grids)
+        self._ledger = ledger
+        self._exchange = exchange
+        self._skipped = set(strangers)
+        self._horizon_ns = horizon_ns
+        self.missing: list[Order] = []
+        self.orderless = 0
+
+    async def compare(self, since_ns: int | None, *, now_ns: int) -> tuple[OrderUpdate, ...]:
+        """What the ledger does not know, of executions since a time and of all live orders."""
+        # The ledger first: what is placed from here on is told by the stream, and at worst found
+        # by the next comparison.
+        known = await self._ledger.orders(self._grids)
+        live = [order for order in known.values() if not order.status.terminal]
+        if since_ns is None:
+            since_ns = await self._first_since(live, now_ns=now_ns)
+        exchange = self._exchange
+        await exchange.read_open()
+        if self._new:
+            await exchange.read_history(self._horizon_ns)
+        absent = await exchange.look_for(live)
+        self.missing = [order for order in absent if order.status.resting]
+        by_order, orders = await self._new_executions(since_ns)
+        states = _furthest(orders, exchange.states, self._forgotten_states())
+        if any(s.client_oid not in known and _tag(s) in self._tags for s in states.values()):
+            self._skip_what_is_put_aside(states, await self._ledger.put_aside())
+        return in_order_of_time(
+            _news(known.get(state.client_oid), state, by_order.get(exchange_id, ()))
+            for exchange_id, state in states.items()
+            if state.client_oid in known or exchange_id not in self._skipped
         )
-    return updates
+
+    def whole(self, found: Iterable[OrderUpdate]) -> tuple[GridIdentity, ...]:
+        """The new grids of which nothing was found."""
+        about = {_tag(update) for update in found}
+        return tuple(
+            grid.identity for grid in self._new if bot_tag(grid.identity.bot_id) not in about
+        )
+
+    async def _first_since(self, live: Sequence[Order], *, now_ns: int) -> int:
+        newest = [await self._ledger.newest_execution_ns(grid) for grid in self._grids]
+        times = [time_ns for time_ns in newest if time_ns is not None]
+        if times:
+            return max(times) - FIRST_OVERLAP_NS
+        return min((order.created_ns for order in live), default=now_ns) - FIRST_OVERLAP_NS
+
+    def _forgotten_states(self) -> dict[str, OrderUpdate]:
+        """What is open or has filled of the new grids' orders, by the exchange's id."""
+        return {
+            exchange_id: order
+            for exchange_id, order in self._exchange.history.items()
+            if _tag(order) in self._new_tags and (order.status.resting or order.filled_quantity)
+        }
+
+    async def _new_executions(
+        self, since_ns: int
+    ) -> tuple[dict[str, list[Execution]], dict[str, OrderUpdate]]:
+        """What the exchange executed and the ledger has not counted, oldest first, by order.
+
+        With the orders, all by the exchange's id.
+        """
+        counted: set[str] = set()
+        for grid in self._grids:
+            counted |= await self._ledger.counted(grid, 0 if _is_new(grid) else since_ns)
+        from_ns = min(since_ns, self._horizon_ns) if self._new else since_ns
+        executions = [
+            execution
+            for execution in await self._exchange.executions_since(from_ns)
+            if execution.exchange_order_id not in self._skipped
+        ]
+        uncounted = [e for e in executions if e.execution_id not in counted]
+        orders = await self._exchange.orders_of(uncounted)
+        uncounted = await self._without_old_forced(uncounted, orders, since_ns)
+        forced_since_ns = self._forced_since_ns(executions)
+        by_order: defaultdict[str, list[Execution]] = defaultdict(list)
+        for execution in uncounted:
+            order = orders.get(execution.exchange_order_id)
+            if order is None:
+                self.orderless += 1
+                _log.error(
+                    "execution_without_order",
+                    symbol=execution.symbol,
+                    execution=execution.execution_id,
+                    exchange_order_id=execution.exchange_order_id,
+                )
+            elif self._concerns_us(execution, order, since_ns, forced_since_ns):
+                named = replace(execution, client_oid=order.client_oid)
+                by_order[execution.exchange_order_id].append(named)
+        return by_order, {exchange_id: orders[exchange_id] for exchange_id in by_order}
+
+    async def _without_old_forced(
+        self, executions: list[Execution], orders: Mapping[str, OrderUpdate], since_ns: int
+    ) -> list[Execution]:
+        """Without those that a neighbour counted so long ago that it was not asked for them."""
+        forced = {i for i, order in orders.items() if order.forced is not Forced.NONE}
+        times = [e.exchange_time_ns for e in executions if e.exchange_order_id in forced]
+        if not times or min(times) >= since_ns:
+            return executions
+        counted: set[str] = set()
+        for grid in self._grids:
+            counted |= await self._ledger.counted(grid, min(times))
+        return [e for e in executions if e.execution_id not in counted]
+
+    def _forced_since_ns(self, executions: Iterable[Execution]) -> int | None:
+        """When a grid that is new to the ledger began to hold something."""
+        history = self._exchange.history
+        return min(
+            (
+                execution.exchange_time_ns
+                for execution in executions
+                if (order := history.get(execution.exchange_order_id))
+                and _tag(order) in self._new_tags
+            ),
+            default=None,
+        )
+
+    def _concerns_us(
+        self,
+        execution: Execution,
+        order: OrderUpdate,
+        since_ns: int,
+        forced_since_ns: int | None,
+    ) -> bool:
+        time_ns = execution.exchange_time_ns
+        if order.forced is not Forced.NONE:
+            # What was closed by force before there was a grid took nothing from it.
+            held = forced_since_ns is not None and time_ns >= forced_since_ns
+            return held or epoch_at(time_ns) >= self._epoch
+        # Of the long past only what is new to the ledger matters, and no stranger.
+        return _tag(order) in self._new_tags or time_ns >= since_ns
+
+    def _skip_what_is_put_aside(
+        self, states: Mapping[str, OrderUpdate], put_aside: Mapping[str, OrderUpdate]
+    ) -> None:
+        for exchange_id, state in states.items():
+            aside = put_aside.get(exchange_id)
+            if (
+                aside is not None
+                and aside.filled_quantity >= state.filled_quantity
+                and next_status(aside.status, state.status) is aside.status
+            ):
+                self._skipped.add(exchange_id)
+
+
+def _news(
+    known: Order | None, state: OrderUpdate, executions: Sequence[Execution]
+) -> list[OrderUpdate]:
+    """What the ledger does not know of an order."""
+    updates = progress(state, executions)
+    if updates and updates[-1].status is state.status:
+        return updates
+    if known is not None and not _is_news(known, state):
+        return updates
+    if known is None and state.forced is not Forced.NONE and not updates:
+        return []  # what matters of a forced order is what it executed
+    return [*updates, state]
 
 
 def _is_news(known: Order, state: OrderUpdate) -> bool:
@@ -253,3 +321,28 @@ def _is_news(known: Order, state: OrderUpdate) -> bool:
         or state.filled_quantity > known.filled_quantity
         or (bool(state.exchange_order_id) and not known.exchange_order_id)
     )
+
+
+def _furthest(*views: Mapping[str, OrderUpdate]) -> dict[str, OrderUpdate]:
+    """Of what look-ups said of each order, that which has happened last."""
+    states: dict[str, OrderUpdate] = {}
+    for view in views:
+        for exchange_id, seen in view.items():
+            known = states.get(exchange_id)
+            if known is None or _progress_of(seen) >= _progress_of(known):
+                states[exchange_id] = seen
+    return states
+
+
+def _progress_of(state: OrderUpdate) -> tuple[bool, Decimal]:
+    return state.status.terminal, state.filled_quantity
+
+
+def _is_new(grid: GridBook) -> bool:
+    return grid.standing is Standing.RECONCILING
+
+
+def _tag(update: OrderUpdate) -> str | None:
+    """The tag of the bot that an order's id names."""
+    parsed = parse_order_id(update.client_oid)
+    return parsed.bot_tag if parsed is not None else None

@@ -24,6 +24,10 @@ class MonitorConfig(ConfigModel):
     """How often the ledger's orders are compared with the exchange's, whatever the stream says."""
     news_grace_s: float = Field(default=2.0, ge=0, le=60)
     """How long the stream may take to tell what a comparison finds; older news were missed."""
+    new_grid_interval_s: float = Field(default=0.5, gt=0, le=60)
+    """How often is looked for grids that are new to the ledger; they wait for a comparison."""
+    horizon_days: float = Field(default=30.0, gt=0, le=90)
+    """How far back the exchange's history of a new grid is read, since a ledger may be lost."""
     candles_kept: int = Field(default=CANDLES_MAX, ge=1, le=CANDLES_MAX)
     """One-minute candles kept of each symbol."""
 

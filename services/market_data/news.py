@@ -27,7 +27,7 @@ def fingerprint(update: OrderUpdate) -> str:
 
 
 class Told:
-    """Remembers when something was told; the oldest is forgotten first.
+    """Remembers when something was told, and how often; the oldest is forgotten first.
 
     Args:
         clock: Tells the time.
@@ -35,15 +35,21 @@ class Told:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._times: dict[str, int] = {}
+        self._times: dict[str, tuple[int, int]] = {}
 
     def note(self, update: OrderUpdate) -> None:
         """This was told now."""
         for fact in facts(update):
-            self._times[fact] = self._clock.now_ns()
+            _, before = self._times.get(fact, (0, 0))
+            self._times[fact] = (self._clock.now_ns(), before + 1)
         while len(self._times) > TOLD_MAX:
             del self._times[next(iter(self._times))]
 
     def when(self, update: OrderUpdate) -> int | None:
         """When the main thing of an update was told; None: never, as far as is remembered."""
-        return self._times.get(facts(update)[0])
+        noted = self._times.get(facts(update)[0])
+        return None if noted is None else noted[0]
+
+    def times(self, update: OrderUpdate) -> int:
+        """How often the main thing of an update was told, as far as is remembered."""
+        return self._times.get(facts(update)[0], (0, 0))[1]
