@@ -10,8 +10,9 @@ from opensqt.core.numbers import plain
 from opensqt.market_maker.v1 import state_service_pb2 as pb
 from opensqt.market_maker.v1 import state_service_pb2_grpc as pb_grpc
 from opensqt.ports import Checkpoint, WatchEvent
-from opensqt.runtime.authorisation import Allowlist
+from opensqt.runtime.authorisation import Allowlist, peer_identity
 from opensqt.wire.actions import decode_batch
+from opensqt.wire.comparison import encode_quarantined
 from opensqt.wire.events import decode_order_update
 from opensqt.wire.fields import (
     missing,
@@ -37,6 +38,8 @@ DESCRIPTOR: Final = pb.DESCRIPTOR.services_by_name["StateService"]
 RESULTS_MAX: Final = 1000
 """Most results of one request; as many as a batch has actions."""
 
+REASON_LENGTH_MAX: Final = 200
+
 _READERS: Final = ("strategy", "execution", "market_data", "risk", "cli")
 
 ALLOWLIST: Final = Allowlist(
@@ -46,6 +49,11 @@ ALLOWLIST: Final = Allowlist(
         f"{DESCRIPTOR.full_name}/ReserveOrders": ("execution",),
         f"{DESCRIPTOR.full_name}/RecordResults": ("execution",),
         f"{DESCRIPTOR.full_name}/ApplyOrderUpdate": ("execution", "market_data"),
+        # Whoever compares the ledger with the exchange.
+        f"{DESCRIPTOR.full_name}/ConfirmGrid": ("market_data",),
+        # A person, through the command line; or the watch over risk.
+        f"{DESCRIPTOR.full_name}/HaltGrid": ("cli", "risk"),
+        f"{DESCRIPTOR.full_name}/ResumeGrid": ("cli", "risk"),
     }
 )
 """Everyone of ours may read; each write belongs to the service whose work it is."""
@@ -107,6 +115,49 @@ class StateServicer(pb_grpc.StateServiceServicer):
             changed=applied.changed,
             quarantined=bool(applied.quarantined),
             quarantine_reason=applied.quarantined,
+        )
+
+    async def ConfirmGrid(
+        self, request: pb.ConfirmGridRequest, context: Any
+    ) -> pb.ConfirmGridResponse:
+        """Let a grid trade that is as the exchange has it."""
+        read_optional_text(request, "request_id", "")
+        revision = await self._ledger.confirm_grid(
+            read_text(request, "bot_id", ""), epoch=read_count(request, "epoch", "")
+        )
+        return pb.ConfirmGridResponse(revision=revision)
+
+    async def HaltGrid(self, request: pb.HaltGridRequest, context: Any) -> pb.HaltGridResponse:
+        """Stop a grid from opening anything."""
+        read_optional_text(request, "request_id", "")
+        reason = read_text(request, "reason", "")
+        if len(reason) > REASON_LENGTH_MAX:
+            raise not_allowed("reason", reason[:80], f"at most {REASON_LENGTH_MAX} characters")
+        revision = await self._ledger.halt_grid(
+            read_text(request, "bot_id", ""), reason=reason, by=peer_identity(context) or ""
+        )
+        return pb.HaltGridResponse(revision=revision)
+
+    async def ResumeGrid(
+        self, request: pb.ResumeGridRequest, context: Any
+    ) -> pb.ResumeGridResponse:
+        """Let a halted grid trade again."""
+        read_optional_text(request, "request_id", "")
+        revision = await self._ledger.resume_grid(
+            read_text(request, "bot_id", ""), by=peer_identity(context) or ""
+        )
+        return pb.ResumeGridResponse(revision=revision)
+
+    async def ListQuarantined(
+        self, request: pb.ListQuarantinedRequest, context: Any
+    ) -> pb.ListQuarantinedResponse:
+        """A page of what was put aside, newest first."""
+        page = await self._ledger.quarantine(
+            page_size=read_count(request, "page_size", ""), page_token=request.page_token
+        )
+        return pb.ListQuarantinedResponse(
+            orders=[encode_quarantined(order) for order in page.items],
+            next_page_token=page.next_token,
         )
 
     async def GetGrid(self, request: pb.GetGridRequest, context: Any) -> pb.GetGridResponse:

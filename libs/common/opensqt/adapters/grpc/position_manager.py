@@ -17,9 +17,10 @@ from opensqt.core.grid.results import Applied, PlacementResult, Reservation
 from opensqt.core.orders import Execution, Order
 from opensqt.market_maker.v1 import state_service_pb2 as pb
 from opensqt.market_maker.v1.state_service_pb2_grpc import StateServiceStub
-from opensqt.ports import Checkpoint, DependencyError, Page, WatchEvent
+from opensqt.ports import Checkpoint, DependencyError, Page, Quarantined, WatchEvent
 from opensqt.runtime.errors import domain_errors
 from opensqt.wire.actions import encode_batch
+from opensqt.wire.comparison import decode_quarantined
 from opensqt.wire.events import encode_order_update
 from opensqt.wire.fields import encode_time
 from opensqt.wire.intents import decode_reservation, encode_placement
@@ -80,6 +81,40 @@ class GrpcPositionManager:
             revision=response.revision,
             changed=response.changed,
             quarantined=response.quarantine_reason if response.quarantined else "",
+        )
+
+    async def confirm_grid(self, bot_id: str, *, epoch: int) -> int:
+        """Say that everything the exchange has of a grid is in its book; the revision after it."""
+        request = pb.ConfirmGridRequest(bot_id=bot_id, epoch=epoch)
+        response = await self._calls.repeated(self._stub.ConfirmGrid, request)
+        return int(response.revision)
+
+    async def halt_grid(self, bot_id: str, *, reason: str, by: str) -> int:  # noqa: ARG002 - see below
+        """Halt a grid; the revision after it.
+
+        Who does it (`by`) the service reads from our certificate.
+        """
+        request = pb.HaltGridRequest(bot_id=bot_id, reason=reason)
+        response = await self._calls.repeated(self._stub.HaltGrid, request)
+        return int(response.revision)
+
+    async def resume_grid(self, bot_id: str, *, by: str) -> int:  # noqa: ARG002 - see below
+        """Let a grid trade again; the revision after it.
+
+        Who does it (`by`) the service reads from our certificate. Never repeated here: between two
+        attempts the grid may have been halted anew, for a reason that nobody has seen.
+        """
+        request = pb.ResumeGridRequest(bot_id=bot_id)
+        response = await self._calls.once(self._stub.ResumeGrid, request)
+        return int(response.revision)
+
+    async def quarantine(self, *, page_size: int = 0, page_token: str = "") -> Page[Quarantined]:
+        """What was put aside, newest first."""
+        request = pb.ListQuarantinedRequest(page_size=page_size, page_token=page_token)
+        response = await self._calls.repeated(self._stub.ListQuarantined, request)
+        return Page(
+            items=tuple(self._calls.read(decode_quarantined, order) for order in response.orders),
+            next_token=response.next_page_token,
         )
 
     async def grid(self, bot_id: str) -> GridBook:
