@@ -1,0 +1,141 @@
+"""What the referee has seen so far, and how late things may be."""
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Final
+
+from opensqt.core.actions import ActionBatch
+from opensqt.core.events import Gate
+from opensqt.core.exchange.account import Account
+from opensqt.core.exchange.orders import Order as ExchangeOrder
+from opensqt.core.grid.book import GridBook
+from opensqt.core.identifiers import GridOrderId, parse_order_id
+from opensqt.core.numbers import ZERO
+from opensqt.core.orders import Execution, Order
+from opensqt.core.risk.gate import BEAT_AGE_MAX_NS
+from opensqt.testing.virtual_time import START_NS
+from services.execution.config import TimingConfig
+from simulation.observer import WorldView
+from simulation.plan import FaultKind, Plan
+
+_TIMING: Final = TimingConfig()
+
+FORCED_PREFIXES: Final = ("autoclose-", "adl_autoclose", "settlement_autoclose-")
+"""How the client ids of orders begin that the exchange itself makes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """How late things may be: what the design promises, and what clocks that are off add to it."""
+
+    placing_ns: int
+    """From a decision being admitted to its order being accepted: then the request expires."""
+    price_age_ns: int
+    """Of the price behind an opening order, when the exchange accepts it."""
+    gate_ns: int
+    """From the gate's closing to the last opening order that is accepted."""
+
+    @classmethod
+    def of(cls, plan: Plan) -> "Bounds":
+        """The bounds of a run in which the plan's clocks are off.
+
+        A stamp of one process is read by another, and a deadline of ours by the exchange, so every
+        clock that is off counts twice.
+        """
+        off_ns = 2 * 10**6 * sum(abs(f.value) for f in plan.faults if f.kind is FaultKind.SKEW)
+        placing_ns = _TIMING.placing_ms * 10**6 + off_ns
+        return cls(
+            placing_ns=placing_ns,
+            price_age_ns=_TIMING.price_age_ms_max * 10**6 + placing_ns,
+            gate_ns=BEAT_AGE_MAX_NS + placing_ns,
+        )
+
+
+@dataclass(slots=True, kw_only=True)
+class Ledger:
+    """One ledger as its commits tell it; a ledger that was lost keeps its own."""
+
+    book: GridBook
+    """Folded from the changes, and from nothing else."""
+    orders: dict[str, Order] = field(default_factory=dict)
+    """Every order that was ever committed to it, as it stands."""
+    held: dict[Decimal, Decimal] = field(default_factory=dict)
+    """By slot: what the orders' fills add up to, less what was closed by force."""
+    forced: dict[str, Execution] = field(default_factory=dict)
+    """What was booked of closings by force, by slot and execution id."""
+    halted_ns: int | None = None
+    """When the bot was halted, by the ledger's clock; None while it is not."""
+
+
+class Facts:
+    """Everything that the checks share.
+
+    Args:
+        world: What is watched.
+    """
+
+    def __init__(self, world: WorldView) -> None:
+        self.world = world
+        self.bounds = Bounds.of(world.plan)
+        self.decided: dict[str, ActionBatch] = {}
+        """By batch id."""
+        self.intents: dict[str, Order] = {}
+        """By client order id, as they were committed, to whatever ledger."""
+        self.sent: dict[str, int] = {}
+        """By client order id: how often our execution processes have sent it."""
+        self.accepted: dict[str, list[int]] = {}
+        """By client order id: the exchange's ids of the orders of ours that it accepted."""
+        self.ledgers: dict[int, Ledger] = {}
+        """By epoch, oldest first."""
+        self.gate: Gate | None = None
+        self.gate_changed_ns = 0
+        self._parsed: dict[str, GridOrderId | None] = {}
+
+    @property
+    def account(self) -> Account:
+        """The exchange's books of the account."""
+        return self.world.exchange.accounts[self.world.account]
+
+    @property
+    def ledger(self) -> Ledger | None:
+        """The ledger that is in use; None before its first commit."""
+        return next(reversed(self.ledgers.values()), None)
+
+    def parsed(self, client_oid: str) -> GridOrderId | None:
+        """What a client order id says."""
+        if client_oid not in self._parsed:
+            self._parsed[client_oid] = parse_order_id(client_oid)
+        return self._parsed[client_oid]
+
+    def ours(self, order: ExchangeOrder) -> bool:
+        """Whether one of our execution processes has sent the order."""
+        return order.client_order_id in self.sent
+
+    def price_age_ns(self, batch: ActionBatch, time_ns: int) -> int:
+        """How old the price behind a decision is at a time of the run."""
+        return START_NS + time_ns - batch.price_time_ns
+
+    def open_of_ours(self, slot_price: Decimal) -> list[ExchangeOrder]:
+        """The open exchange orders of ours that belong to a slot."""
+        return [
+            order
+            for order in self.account.open_orders.values()
+            if self.ours(order)
+            and (parsed := self.parsed(order.client_order_id)) is not None
+            and parsed.slot_price == slot_price
+        ]
+
+
+def forced(order: ExchangeOrder) -> bool:
+    """Whether the exchange itself made an order."""
+    return order.client_order_id.startswith(FORCED_PREFIXES)
+
+
+def signed(order: ExchangeOrder) -> Decimal:
+    """What an exchange order's fills have done to the position."""
+    return order.executed * order.side.sign
+
+
+def cash(order: ExchangeOrder) -> Decimal:
+    """What an exchange order's fills have brought, before fees: negative for a buy."""
+    return -order.executed_quote * order.side.sign or ZERO

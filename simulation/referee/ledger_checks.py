@@ -1,0 +1,201 @@
+"""What must be true of every commit of the ledger, and of what it says of the exchange.
+
+Invariants 3, 4, 6, 7, 8, 15 and 17. The ledger may be behind the exchange, since news takes time;
+it must never be ahead of it.
+"""
+
+from decimal import Decimal
+from typing import Final
+
+from opensqt.core.actions import Place
+from opensqt.core.grid.book import GridBook, GridChange, Slot, SlotStatus, Standing, apply_change
+from opensqt.core.numbers import ZERO, plain
+from opensqt.core.orders import Order, OrderStatus, Purpose
+from simulation.observer import ViolationError
+from simulation.referee.facts import Facts, Ledger
+
+_S = OrderStatus
+
+REOPENINGS: Final = {
+    # What a terminal status may become, because the exchange has shown otherwise: it filled after
+    # all. (That it was given up too early is caught where it is given up.)
+    _S.CANCELED: (_S.FILLED,),
+    _S.EXPIRED: (_S.FILLED,),
+    _S.REJECTED: (_S.PARTIALLY_FILLED, _S.FILLED),
+    _S.NOT_PLACED: (_S.NEW, _S.PARTIALLY_FILLED, _S.FILLED, _S.CANCELED, _S.EXPIRED),
+    _S.FILLED: (),
+}
+
+SLOT_STEPS: Final = {
+    (SlotStatus.FREE, SlotStatus.PENDING),
+    (SlotStatus.PENDING, SlotStatus.LOCKED),
+    (SlotStatus.PENDING, SlotStatus.FREE),
+    (SlotStatus.LOCKED, SlotStatus.FREE),
+    (SlotStatus.FREE, SlotStatus.LOCKED),
+}
+"""Adopting an order that is found open is the last of them."""
+
+
+class LedgerChecks:
+    """Checks commits.
+
+    Args:
+        facts: What was seen so far; the ledgers in it are kept here.
+    """
+
+    def __init__(self, facts: Facts) -> None:
+        self._facts = facts
+
+    def committed(self, before: GridBook, after: GridBook, change: GridChange) -> None:
+        """A change is in the store."""
+        ledger = self._facts.ledgers.get(before.identity.epoch)
+        if ledger is None:
+            ledger = Ledger(book=GridBook(identity=before.identity))
+            self._facts.ledgers[before.identity.epoch] = ledger
+        self._follows(ledger, before, change)
+        self._intents(before, change)
+        for order in change.orders:
+            self._order(ledger, order)
+        for execution in change.executions:
+            if execution.client_oid in ledger.orders or execution.slot_price is None:
+                continue
+            key = f"{execution.execution_id} {execution.slot_price}"
+            if key in ledger.forced:
+                raise ViolationError(3, f"execution {key} was booked twice", execution.client_oid)
+            ledger.forced[key] = execution
+            signed = execution.quantity * execution.side.sign
+            ledger.held[execution.slot_price] = ledger.held.get(execution.slot_price, ZERO) + signed
+        for slot in change.slots:
+            self._slot(ledger, before.slots.get(slot.price) or Slot(price=slot.price), slot, after)
+        ledger.book = apply_change(ledger.book, change)
+        if ledger.book.slots != after.slots or ledger.book.totals != after.totals:
+            raise ViolationError(15, f"folding revision {change.revision} gives another book")
+        if change.standing is not Standing.HALTED:
+            ledger.halted_ns = None
+        elif ledger.halted_ns is None:
+            ledger.halted_ns = change.commit_time_ns
+
+    def _follows(self, ledger: Ledger, before: GridBook, change: GridChange) -> None:
+        """Every commit is the next one of its ledger, decided on the one before it (7)."""
+        if not ledger.book.revision == before.revision == change.revision - 1:
+            raise ViolationError(
+                7,
+                f"revision {change.revision} was decided on {before.revision}, "
+                f"the ledger is at {ledger.book.revision}",
+            )
+        if change.batch is None:
+            return
+        decided = self._facts.decided.get(change.batch.batch_id)
+        if decided is None:
+            raise ViolationError(8, f"batch {change.batch.batch_id} is nobody's decision")
+        if decided.state_revision != before.revision:
+            raise ViolationError(
+                7,
+                f"batch {decided.batch_id} was decided at revision {decided.state_revision} "
+                f"and committed at {before.revision}",
+                next(iter(change.batch.placed), ""),
+            )
+
+    def _intents(self, before: GridBook, change: GridChange) -> None:
+        """What a batch places was decided, under an id that no intent ever had (1, 8, 17)."""
+        if change.batch is None:
+            return
+        orders = {order.client_oid: order for order in change.orders}
+        wanted = {
+            (a.slot_price, a.side, a.purpose, a.price, a.quantity)
+            for a in self._facts.decided[change.batch.batch_id].actions
+            if isinstance(a, Place)
+        }
+        for oid in change.batch.placed:
+            order = orders[oid]
+            if oid in self._facts.intents:
+                raise ViolationError(1, f"{oid} is the id of two intents", oid)
+            fields = (order.slot_price, order.side, order.purpose, order.price, order.quantity)
+            if fields not in wanted:
+                raise ViolationError(8, f"{oid} is committed as nobody decided it: {fields}", oid)
+            stands = before.standing
+            if stands is Standing.RECONCILING or (
+                stands is Standing.HALTED and order.purpose is Purpose.OPEN
+            ):
+                raise ViolationError(17, f"{oid} is committed while the bot is {stands}", oid)
+            self._facts.intents[oid] = order
+
+    def _order(self, ledger: Ledger, order: Order) -> None:
+        oid = order.client_oid
+        known = ledger.orders.get(oid)
+        filled, status = ZERO, _S.PENDING
+        if known is not None:
+            filled, status = known.filled_quantity, known.status
+        if status.terminal and order.status is not status:
+            allowed = REOPENINGS[status]
+            if order.status not in allowed:
+                raise ViolationError(4, f"{oid} was {status} and became {order.status}", oid)
+        if not filled <= order.filled_quantity <= order.quantity:
+            raise ViolationError(
+                3,
+                f"{oid} had {plain(filled)} filled and now has {plain(order.filled_quantity)} "
+                f"of {plain(order.quantity)} in the ledger",
+                oid,
+            )
+        self._not_ahead(order)
+        ledger.orders[oid] = order
+        added = (order.filled_quantity - filled) * order.side.sign
+        ledger.held[order.slot_price] = ledger.held.get(order.slot_price, ZERO) + added
+
+    def _not_ahead(self, order: Order) -> None:
+        """The ledger says nothing of an order that the exchange has not done."""
+        oid, says = order.client_oid, order.status
+        theirs = self._facts.account.find(order.symbol, client_order_id=oid)
+        if theirs is None:
+            if says.resting or order.filled_quantity:
+                raise ViolationError(3, f"{oid} is {says}, and the exchange has no such order", oid)
+            return
+        counted = max(order.filled_quantity, order.executed_quantity)
+        if counted > theirs.executed:
+            raise ViolationError(
+                3,
+                f"{oid} has {plain(counted)} filled in the ledger, "
+                f"{plain(theirs.executed)} on the exchange",
+                oid,
+            )
+        if says in (_S.NOT_PLACED, _S.REJECTED):
+            raise ViolationError(
+                4, f"{oid} is {says}, and the exchange has it {theirs.status}", oid
+            )
+        if says.terminal and theirs.open:
+            raise ViolationError(4, f"{oid} is {says}, and open on the exchange", oid)
+
+    def _slot(self, ledger: Ledger, was: Slot, slot: Slot, after: GridBook) -> None:
+        name = f"slot {plain(slot.price)}"
+        oid = slot.order.client_oid if slot.order else was.order.client_oid if was.order else ""
+        if was.status is not slot.status and (was.status, slot.status) not in SLOT_STEPS:
+            raise ViolationError(7, f"{name} went from {was.status} to {slot.status}", oid)
+        if slot.cycle < was.cycle:
+            raise ViolationError(7, f"{name} went from cycle {was.cycle} to {slot.cycle}", oid)
+        if was.order is not None:
+            left = was.order.client_oid
+            stays = slot.order is not None and slot.order.client_oid == left
+            if not stays and not ledger.orders[left].status.terminal:
+                raise ViolationError(
+                    5, f"{name} was freed of {left}, which is {ledger.orders[left].status}", left
+                )
+        held = ledger.held.get(slot.price, ZERO)
+        if slot.position_qty != held:
+            raise ViolationError(
+                6,
+                f"{name} holds {plain(slot.position_qty)}, its fills add up to {plain(held)}",
+                oid,
+            )
+        if after.standing is Standing.TRADING and not _on_its_side(slot, after):
+            raise ViolationError(6, f"{name} holds {plain(slot.position_qty)}", oid)
+
+
+def _on_its_side(slot: Slot, book: GridBook) -> bool:
+    held: Decimal = slot.position_qty
+    match book.identity.direction:
+        case "LONG":
+            return held >= ZERO
+        case "SHORT":
+            return held <= ZERO
+        case _:
+            return True
