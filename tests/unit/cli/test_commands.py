@@ -14,6 +14,7 @@ from opensqt.cli.up import parse_duration
 ROOT = Path(__file__).resolve().parents[3]
 COMMANDS = (
     *(["up"], ["status"], ["slots"], ["orders"], ["fills"], ["certs"], ["doctor"]),
+    *(["quarantine"], ["bots", "halt"], ["bots", "resume"]),
     *(["risk", "status"], ["risk", "trip"], ["risk", "reset"]),
     *(["config", "check"], ["config", "schema"]),
 )
@@ -41,7 +42,11 @@ def test_every_command_documents_itself_its_exit_codes_and_json(command: list[st
 
 @pytest.mark.parametrize(
     "command",
-    [["status"], ["slots"], ["orders"], ["fills"], ["risk", "status"], ["risk", "trip", "why"]],
+    [
+        *(["status"], ["slots"], ["orders"], ["fills"], ["quarantine"]),
+        *(["risk", "status"], ["risk", "trip", "why"]),
+        *(["bots", "halt", "btc", "--reason", "why"], ["bots", "resume", "btc"]),
+    ],
     ids=" ".join,
 )
 def test_without_a_run_commands_say_so(command: list[str]) -> None:

@@ -5,7 +5,19 @@ from typing import Annotated
 import typer
 
 import opensqt
-from opensqt.cli import certs, config, doctor, fills, orders, risk, slots, status, up
+from opensqt.cli import (
+    certs,
+    config,
+    doctor,
+    fills,
+    orders,
+    quarantine,
+    risk,
+    slots,
+    standing,
+    status,
+    up,
+)
 from opensqt.cli.exit_codes import EPILOG
 
 app = typer.Typer(
@@ -42,9 +54,11 @@ for command in (
     slots.slots,
     orders.orders,
     fills.fills,
+    quarantine.quarantine,
     certs.certs,
     doctor.doctor,
 ):
     app.command(epilog=EPILOG)(command)
+app.add_typer(standing.app, name="bots")
 app.add_typer(risk.app, name="risk")
 app.add_typer(config.app, name="config")

@@ -6,9 +6,13 @@ from opensqt.cli.connection import ConnectionOption, RunOption, Services, ask, f
 from opensqt.cli.exit_codes import ExitCode
 from opensqt.cli.messages import Row
 from opensqt.cli.output import JsonOption, Output, command
+from opensqt.cli.standing import described
 from opensqt.cli.system import read_processes, read_system
 
-BOT_COLUMNS = ("bot", "symbol", "phase", "waits for", "price ", "fills ", "realised ", "fees ")
+BOT_COLUMNS = (
+    *("bot", "symbol", "standing", "phase", "waits for"),
+    *("price ", "fills ", "realised ", "fees "),
+)
 
 
 def status(
@@ -50,6 +54,12 @@ def _show(output: Output, system: Row) -> None:
     ]
     output.table(("service", "state", "pid ", "up s ", "memory MB "), rows)
     output.table(BOT_COLUMNS, [_bot_row(bot) for bot in system["bots"] or ()])
+    for bot in system["bots"] or ():
+        if bot["standing"] == "HALTED":
+            output.line(
+                f"{bot['bot']} is {described(bot)}; "
+                f"when that is mended: opensqt bots resume {bot['bot']}"
+            )
     gate, execution = system["gate"], system["execution"]
     if gate is not None:
         output.line("gate open" if gate["open"] else f"gate CLOSED: {gate['reason']}")
@@ -65,6 +75,7 @@ def _bot_row(bot: Row) -> list[object]:
     return [
         bot["bot"],
         bot["symbol"],
+        bot["standing"].lower(),
         strategy.get("phase"),
         ", ".join(strategy.get("waiting_for", ())) or None,
         strategy.get("last_price"),

@@ -89,15 +89,18 @@ async def _bots(services: Services) -> list[Row]:
     found = []
     async for grid in grids(services):
         request = GetBotStatusRequest(bot_id=grid.identity.bot_id)
+        row = as_row(grid)
         status = await _or_none(strategy.GetBotStatus(request, timeout=ANSWER_TIMEOUT_S))
         found.append(
             {
                 "bot": grid.identity.bot_id,
                 "symbol": grid.identity.symbol,
-                "direction": as_row(grid.identity)["direction"],
+                "direction": row["identity"]["direction"],
                 "revision": grid.revision,
+                "standing": row["standing"],
+                "standing_reason": row["standing_reason"],
                 "strategy": as_row(status.status) if status is not None else None,
-                "totals": as_row(grid.totals),
+                "totals": row["totals"],
             }
         )
     return found
