@@ -22,12 +22,13 @@ def quarantine(
 ) -> None:
     """Show the orders that were put aside, the newest first.
 
-    They are on an account of ours, and of no bot of this ledger, or contradict it:
-    placed by hand, by another program, by the exchange itself. They are left alone,
-    never cancelled: what becomes of them is for you to say, at the exchange.
+    They are on an account of ours, and of no bot of this ledger, or contradict
+    it: placed by hand, by another program, by the exchange itself. They are
+    left alone, never cancelled: what becomes of them is for you to say, at the
+    exchange.
 
-    An order that contradicts a bot's ledger halts that bot; `opensqt bots resume`
-    lets it trade again.
+    An order that contradicts a bot's ledger halts that bot; `opensqt bots
+    resume` lets it trade again.
     """
     with command(as_json=as_json) as output:
 

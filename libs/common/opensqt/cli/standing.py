@@ -22,9 +22,9 @@ app = typer.Typer(
 
     TRADING: the ledger has everything that the exchange has of it.
 
-    HALTED: by `halt`, by an order that the exchange forced on it (a liquidation),
-    or by an exchange that contradicts the ledger. It opens nothing until `resume`;
-    closing and cancelling go on.
+    HALTED: by `halt`, by an order that the exchange forced on it (a
+    liquidation), or by an exchange that contradicts the ledger. It opens
+    nothing until `resume`; closing and cancelling go on.
 
     `opensqt status` shows which, and why; `opensqt quarantine` shows the orders
     that were put aside.""",
