@@ -141,7 +141,7 @@ class StateServicer(pb_grpc.StateServiceServicer):
     async def ResumeGrid(
         self, request: pb.ResumeGridRequest, context: Any
     ) -> pb.ResumeGridResponse:
-        """Let a halted grid trade again."""
+        """End a halt."""
         read_optional_text(request, "request_id", "")
         revision = await self._ledger.resume_grid(
             read_text(request, "bot_id", ""), by=peer_identity(context) or ""

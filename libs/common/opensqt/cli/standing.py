@@ -65,7 +65,10 @@ def resume(
     run: RunOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Let a halted bot trade again, once you know why it was halted: `opensqt status` says it."""
+    """End a bot's halt: it is compared with the exchange once more, and then trades.
+
+    Find out first why it was halted: `opensqt status` says it.
+    """
     with command(as_json=as_json) as output:
 
         async def question(services: Services) -> Row:

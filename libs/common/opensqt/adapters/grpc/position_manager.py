@@ -99,7 +99,7 @@ class GrpcPositionManager:
         return int(response.revision)
 
     async def resume_grid(self, bot_id: str, *, by: str) -> int:  # noqa: ARG002 - see below
-        """Let a grid trade again; the revision after it.
+        """End a halt: the grid trades once it is confirmed; the revision after it.
 
         Who does it (`by`) the service reads from our certificate. Never repeated here: between two
         attempts the grid may have been halted anew, for a reason that nobody has seen.

@@ -235,16 +235,18 @@ class PostgresStateStore:
     async def quarantine(self, update: OrderUpdate, reason: str, *, now_ns: int) -> None:
         """Put an update aside."""
         values = {
-            "account": update.account,
-            "symbol": update.symbol,
-            "exchange_order_id": update.exchange_order_id,
-            "client_oid": update.client_oid,
+            **_order_named(update),
             "reason": reason,
             "noted_ns": now_ns,
             "payload": encode_order_update(update).SerializeToString(),
         }
         async with self._database.session() as session:
             await session.execute(statements.QUARANTINE, values)
+
+    async def quarantine_reason(self, update: OrderUpdate) -> str | None:
+        """Why the order of `update` was put aside last."""
+        row = await self._one(statements.QUARANTINE_REASON, _order_named(update))
+        return None if row is None else str(row["reason"])
 
     async def quarantined(self, *, limit: int, before: int) -> tuple[tuple[int, Quarantined], ...]:
         """What was put aside, with row numbers, newest first."""
@@ -327,3 +329,13 @@ class PostgresStateStore:
         if not found and await self._one(statements.REVISION, (bot_id,)) is None:
             raise bot_unknown(bot_id)
         return found
+
+
+def _order_named(update: OrderUpdate) -> dict[str, str]:
+    """What an order goes by that is put aside: it may lack one of its ids."""
+    return {
+        "account": update.account,
+        "symbol": update.symbol,
+        "exchange_order_id": update.exchange_order_id,
+        "client_oid": update.client_oid,
+    }

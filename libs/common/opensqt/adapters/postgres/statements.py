@@ -233,6 +233,12 @@ ON CONFLICT (account, symbol, exchange_order_id, client_oid) DO UPDATE SET
 """
 """Notes what was last heard of an order; since when it is put aside stays."""
 
+QUARANTINE_REASON: Final = """
+SELECT reason FROM state.quarantine
+WHERE account = %(account)s AND symbol = %(symbol)s
+    AND exchange_order_id = %(exchange_order_id)s AND client_oid = %(client_oid)s
+"""
+
 QUARANTINED: Final = """
 SELECT seq, payload, reason, noted_ns, updates FROM state.quarantine
 WHERE seq < %(before)s

@@ -397,7 +397,7 @@ class HaltGridResponse(_message.Message):
 
     REVISION_FIELD_NUMBER: _builtins.int
     revision: _builtins.int
-    """The revision after the commit."""
+    """The revision after the commit; unchanged when the grid was HALTED."""
     def __init__(
         self,
         *,

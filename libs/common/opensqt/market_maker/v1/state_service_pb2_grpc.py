@@ -149,14 +149,16 @@ class StateServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def HaltGrid(self, request, context):
-        """Halts a grid: it opens nothing until it is resumed; closing and cancelling go on.
+        """Halts a grid: it opens nothing until it is resumed; closing and cancelling go on. A halted one
+        keeps its reason.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ResumeGrid(self, request, context):
-        """Lets a halted grid trade again. Of any other nothing changes.
+        """Ends a halt: the grid is RECONCILING, and trades once it is confirmed. Of any other nothing
+        changes.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -48,9 +48,13 @@ class StateServiceStub:
     trades from here on. Of any other nothing changes.
     """
     HaltGrid: _grpc.UnaryUnaryMultiCallable[_state_service_pb2.HaltGridRequest, _state_service_pb2.HaltGridResponse]
-    """Halts a grid: it opens nothing until it is resumed; closing and cancelling go on."""
+    """Halts a grid: it opens nothing until it is resumed; closing and cancelling go on. A halted one
+    keeps its reason.
+    """
     ResumeGrid: _grpc.UnaryUnaryMultiCallable[_state_service_pb2.ResumeGridRequest, _state_service_pb2.ResumeGridResponse]
-    """Lets a halted grid trade again. Of any other nothing changes."""
+    """Ends a halt: the grid is RECONCILING, and trades once it is confirmed. Of any other nothing
+    changes.
+    """
     GetGrid: _grpc.UnaryUnaryMultiCallable[_state_service_pb2.GetGridRequest, _state_service_pb2.GetGridResponse]
     """Returns a grid with all its slots."""
     ListGrids: _grpc.UnaryUnaryMultiCallable[_state_service_pb2.ListGridsRequest, _state_service_pb2.ListGridsResponse]
@@ -86,9 +90,13 @@ class StateServiceAsyncStub(StateServiceStub):
     trades from here on. Of any other nothing changes.
     """
     HaltGrid: _aio.UnaryUnaryMultiCallable[_state_service_pb2.HaltGridRequest, _state_service_pb2.HaltGridResponse]  # type: ignore[assignment]
-    """Halts a grid: it opens nothing until it is resumed; closing and cancelling go on."""
+    """Halts a grid: it opens nothing until it is resumed; closing and cancelling go on. A halted one
+    keeps its reason.
+    """
     ResumeGrid: _aio.UnaryUnaryMultiCallable[_state_service_pb2.ResumeGridRequest, _state_service_pb2.ResumeGridResponse]  # type: ignore[assignment]
-    """Lets a halted grid trade again. Of any other nothing changes."""
+    """Ends a halt: the grid is RECONCILING, and trades once it is confirmed. Of any other nothing
+    changes.
+    """
     GetGrid: _aio.UnaryUnaryMultiCallable[_state_service_pb2.GetGridRequest, _state_service_pb2.GetGridResponse]  # type: ignore[assignment]
     """Returns a grid with all its slots."""
     ListGrids: _aio.UnaryUnaryMultiCallable[_state_service_pb2.ListGridsRequest, _state_service_pb2.ListGridsResponse]  # type: ignore[assignment]
@@ -157,7 +165,9 @@ class StateServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _state_service_pb2.HaltGridRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_state_service_pb2.HaltGridResponse, _abc.Awaitable[_state_service_pb2.HaltGridResponse]]:
-        """Halts a grid: it opens nothing until it is resumed; closing and cancelling go on."""
+        """Halts a grid: it opens nothing until it is resumed; closing and cancelling go on. A halted one
+        keeps its reason.
+        """
 
     @_abc_1.abstractmethod
     def ResumeGrid(
@@ -165,7 +175,9 @@ class StateServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _state_service_pb2.ResumeGridRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_state_service_pb2.ResumeGridResponse, _abc.Awaitable[_state_service_pb2.ResumeGridResponse]]:
-        """Lets a halted grid trade again. Of any other nothing changes."""
+        """Ends a halt: the grid is RECONCILING, and trades once it is confirmed. Of any other nothing
+        changes.
+        """
 
     @_abc_1.abstractmethod
     def GetGrid(
