@@ -17,7 +17,7 @@ from opensqt.core.grid.slots import SlotManager
 from opensqt.core.identifiers import bot_tag, epoch_at, parse_order_id
 from opensqt.core.numbers import plain
 from opensqt.core.orders import Execution, Order
-from opensqt.ports import NOTHING_MORE, Clock, Page, StateStore, Wanted, WatchEvent
+from opensqt.ports import NOTHING_MORE, Clock, Page, Quarantined, StateStore, Wanted, WatchEvent
 from opensqt.runtime.crash_points import CrashPoint, crash_point
 from opensqt.runtime.metrics import Metrics
 from opensqt.runtime.tracing import span
@@ -150,6 +150,44 @@ class Ledger:
             self._updates.labels("changed" if applied.changed else "nothing new").inc()
         return applied
 
+    async def confirm_grid(self, bot_id: str, *, epoch: int) -> int:
+        """Let a RECONCILING grid trade: all that the exchange has of it is in the book.
+
+        Raises:
+            Refusal: BOT_DIFFERS when the grid's epoch is another.
+        """
+        now_ns = self._clock.now_ns()
+        outcome = await self._change(
+            "confirm", bot_id, lambda book: SlotManager(book).confirm(epoch=epoch, now_ns=now_ns)
+        )
+        if outcome.change is not None:
+            _log.info("grid_confirmed", bot=bot_id, revision=outcome.value)
+        return outcome.value
+
+    async def halt_grid(self, bot_id: str, *, reason: str, by: str) -> int:
+        """Halt a grid until a person resumes it; the revision after it."""
+        return await self._halt(bot_id, f"{reason} ({by})")
+
+    async def resume_grid(self, bot_id: str, *, by: str) -> int:
+        """End a halt: the grid is compared once more, and then trades; the revision after it."""
+        now_ns = self._clock.now_ns()
+        outcome = await self._change(
+            "resume", bot_id, lambda book: SlotManager(book).resume(now_ns=now_ns)
+        )
+        if outcome.change is not None:
+            _log.warning("grid_resumed", bot=bot_id, by=by)
+        return outcome.value
+
+    async def quarantine(self, *, page_size: int = 0, page_token: str = "") -> Page[Quarantined]:
+        """What was put aside, newest first."""
+        size = size_of_page(page_size)
+        before = int(item_before(page_token, "quarantine") or 0)
+        rows = await self._store.quarantined(limit=size + 1, before=before)
+        items = tuple(item for _, item in rows[:size])
+        if len(rows) <= size:
+            return Page(items=items)
+        return Page(items=items, next_token=token_after(str(rows[size - 1][0]), "quarantine"))
+
     async def grid(self, bot_id: str) -> GridBook:
         """A grid with all its slots and live orders."""
         return await self._store.load(bot_id)
@@ -234,6 +272,15 @@ class Ledger:
         crash_point(CrashPoint.APPLYING_AFTER_COMMIT)
         self._commit_seconds.labels(operation).observe((self._clock.now_ns() - started_ns) / 1e9)
         return outcome
+
+    async def _halt(self, bot_id: str, reason: str) -> int:
+        now_ns = self._clock.now_ns()
+        outcome = await self._change(
+            "halt", bot_id, lambda book: SlotManager(book).halt(reason, now_ns=now_ns)
+        )
+        if outcome.change is not None:
+            _log.error("grid_halted", bot=bot_id, reason=reason)
+        return outcome.value
 
     async def _why_not_ours(self, update: OrderUpdate) -> str:
         parsed = parse_order_id(update.client_oid)

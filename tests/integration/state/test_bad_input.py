@@ -165,7 +165,7 @@ async def test_is_refused_and_changes_nothing(
     assert refusal.allowed
     assert await store.load("btc") == before
     assert [book.identity.bot_id for book in await store.identities()] == ["btc"]
-    assert not store.quarantined
+    assert not store.put_aside
 
 
 async def test_the_same_requests_unspoilt_are_answered(

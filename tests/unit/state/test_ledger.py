@@ -25,6 +25,13 @@ def ledger_on(store: MemoryStore) -> Ledger:
     return Ledger(store=store, clock=StoppedClock(), metrics=Metrics())
 
 
+async def trading(ledger: Ledger) -> GridBook:
+    """A grid that trades."""
+    epoch = (await ledger.register_grid(identity())).identity.epoch
+    await ledger.confirm_grid("btc", epoch=epoch)
+    return await ledger.grid("btc")
+
+
 class TestLedger(PositionManagerContract):
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[PositionManager]:
@@ -41,8 +48,7 @@ async def test_says_whether_a_grid_is_new_and_gives_it_an_epoch() -> None:
 
 async def test_a_request_id_belongs_to_one_batch() -> None:
     ledger = ledger_on(MemoryStore())
-    book = await ledger.register_grid(identity())
-    batch = batch_on(book, opening(99))
+    batch = batch_on(await trading(ledger), opening(99))
     await ledger.reserve(batch, deadline_ns=DEADLINE_NS, request_id="r1")
     again = await ledger.reserve(batch, deadline_ns=DEADLINE_NS, request_id="r1")
     assert again.repeated
@@ -55,15 +61,14 @@ async def test_a_request_id_belongs_to_one_batch() -> None:
 async def test_notes_strangers_with_a_reason() -> None:
     store = MemoryStore()
     ledger = ledger_on(store)
-    await ledger.register_grid(identity())
-    batch = batch_on(GridBook(identity=identity()), opening(99))
+    batch = batch_on(await trading(ledger), opening(99))
     (order,) = (await reserve_on(ledger, batch)).to_place
     lost = ledger_on(MemoryStore())  # the database was replaced by an empty one
     await lost.register_grid(identity())
     assert "has never made" in (await lost.apply(foreign(client_oid=order.client_oid))).quarantined
     assert "not an order" in (await ledger.apply(foreign("1"))).quarantined
     assert "not an order" in (await ledger.apply(foreign("2", client_oid=""))).quarantined
-    assert set(store.quarantined) == {
+    assert set(store.put_aside) == {
         ("main", "BTCUSDT", "1", "web_manual"),
         ("main", "BTCUSDT", "2", ""),
     }

@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from opensqt.ports import DependencyError, StateStore
-from opensqt.testing.contracts.state_store import StateStoreContract, place, reserve
-from opensqt.testing.grids import NOW_NS, batch_on, identity, opening
+from opensqt.testing.contracts.state_store import StateStoreContract, place, register, reserve
+from opensqt.testing.grids import batch_on, opening
 from opensqt.testing.memory_store import MemoryStore
 
 
@@ -19,7 +19,7 @@ class TestMemoryStore(StateStoreContract):
 
 async def test_a_lost_answer_leaves_the_change_committed() -> None:
     store = MemoryStore()
-    await store.register(identity(), now_ns=NOW_NS)
+    await register(store)
     batch = batch_on(await store.load("btc"), opening(99))
     store.lose_answers = 1
     with pytest.raises(DependencyError):
@@ -29,9 +29,9 @@ async def test_a_lost_answer_leaves_the_change_committed() -> None:
 
 async def test_a_store_that_does_not_answer_changes_nothing() -> None:
     store = MemoryStore()
-    await store.register(identity(), now_ns=NOW_NS)
+    await register(store)
     store.answers = False
     with pytest.raises(DependencyError):
         await place(store, opening(99))
     store.answers = True
-    assert (await store.load("btc")).revision == 0
+    assert (await store.load("btc")).revision == 1

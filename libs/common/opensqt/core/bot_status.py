@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
+from opensqt.core.grid.book import GridBook, Standing
+
 
 class Phase(StrEnum):
     """What a bot is doing."""
@@ -12,7 +14,8 @@ class Phase(StrEnum):
     """Waits for what it needs before it trades."""
     TRADING = "TRADING"
     REDUCING = "REDUCING"
-    """Only closes and cancels: the gate is closed, or what it relies on is stale."""
+    """Only closes and cancels: its grid is halted, the gate is closed, or what it relies on is
+    stale."""
     PAUSED = "PAUSED"
     """Paused by a person."""
 
@@ -24,10 +27,20 @@ class BotStatus:
     bot_id: str
     phase: Phase
     waiting_for: tuple[str, ...]
-    """Of "state", "price", "order stream" and "risk gate", those that are missing or stale."""
+    """Of "state", "price", "order stream" and "risk gate", those that are missing or stale;
+    "reconciliation" before the grid was compared with the exchange; "halted: " and why."""
     state_revision: int
     last_price: Decimal | None
     batches: int
     """Decisions handed over since the start."""
     decided_ns: int
     """When the last one was; 0 before the first."""
+
+
+def standing_problem(book: GridBook | None) -> tuple[str, ...]:
+    """What the grid's own standing says against trading, as `BotStatus.waiting_for` has it."""
+    if book is None or book.standing is Standing.TRADING:
+        return ()
+    if book.standing is Standing.RECONCILING:
+        return ("reconciliation",)
+    return (f"halted: {book.standing_reason}",)

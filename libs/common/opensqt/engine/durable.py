@@ -20,7 +20,7 @@ from opentelemetry.trace import SpanKind
 from opentelemetry.util.types import AttributeValue
 
 from opensqt.core.actions import Action, ActionBatch, Place
-from opensqt.core.bot_status import BotStatus, Phase
+from opensqt.core.bot_status import BotStatus, Phase, standing_problem
 from opensqt.core.events import (
     Candle,
     FundingUpdate,
@@ -31,7 +31,7 @@ from opensqt.core.events import (
     StreamStatus,
 )
 from opensqt.core.grid.atr import Atr
-from opensqt.core.grid.book import GridBook
+from opensqt.core.grid.book import GridBook, Standing
 from opensqt.core.grid.strategy import plan
 from opensqt.core.grid.windows import MarketView
 from opensqt.core.risk.exposure import Exposure, Reliance, judge
@@ -186,15 +186,19 @@ class DurableEngine:
     def status(self) -> BotStatus:
         """How the bot stands."""
         verdict = judge(self._known, self._clock.now_ns(), self.bot.bounds)
-        missing = (*(() if self._watch.live else ("state",)), *verdict.missing)
+        book, price = self._watch.book, self._price
+        missing = (
+            *(() if self._watch.live else ("state",)),
+            *standing_problem(book),
+            *verdict.missing,
+        )
         phase = Phase.TRADING
         if self._paused:
             phase = Phase.PAUSED
-        elif not self._ready():
+        elif not self._ready() or (book and book.standing is Standing.RECONCILING):
             phase = Phase.STARTING
         elif missing:
             phase = Phase.REDUCING
-        book, price = self._watch.book, self._price
         return BotStatus(
             bot_id=self.bot.bot_id,
             phase=phase,
@@ -273,7 +277,7 @@ class DurableEngine:
             atr=None if self._atr is None else self._atr.value,
         )
         actions = plan(book, market, self.bot.grid)
-        if verdict.exposure is Exposure.HOLD:
+        if verdict.exposure is Exposure.HOLD and book.standing is Standing.TRADING:
             # What rests keeps its place, so what closes takes only the places that are free.
             room = max(0, self.bot.grid.max_open_orders - len(book.live_orders()))
             actions = tuple(a for a in actions if isinstance(a, Place))[:room]

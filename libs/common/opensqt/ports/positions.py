@@ -77,11 +77,14 @@ class PositionManager(Protocol):
         ...
 
     async def halt_grid(self, bot_id: str, *, reason: str, by: str) -> int:
-        """Halt a grid until `resume_grid`; the revision after it."""
+        """Halt a grid until `resume_grid`; the revision after it. A halted one keeps its reason."""
         ...
 
     async def resume_grid(self, bot_id: str, *, by: str) -> int:
-        """Let a HALTED grid trade again; the revision after it."""
+        """End a halt: the grid is RECONCILING, and trades once it is confirmed; the revision after.
+
+        Of a grid that is not HALTED nothing changes.
+        """
         ...
 
     async def quarantine(self, *, page_size: int = 0, page_token: str = "") -> Page[Quarantined]:

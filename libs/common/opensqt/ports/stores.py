@@ -10,6 +10,7 @@ from opensqt.core.grid.book import GridBook, GridChange, GridIdentity
 from opensqt.core.grid.results import Outcome
 from opensqt.core.orders import Execution, Order
 from opensqt.core.risk.gate_log import GateChange
+from opensqt.ports.positions import Quarantined
 
 T = TypeVar("T")
 
@@ -33,7 +34,10 @@ class StateStore(Protocol):
     """Keeps grid books; every change is one transaction (PostgreSQL in production)."""
 
     async def register(self, identity: GridIdentity, *, now_ns: int) -> tuple[GridBook, bool]:
-        """Create the grid if its bot is not registered; the book as kept, and whether it is new."""
+        """Create the grid if its bot is not registered; the book as kept, and whether it is new.
+
+        A new one is RECONCILING.
+        """
         ...
 
     async def transact(
@@ -124,7 +128,21 @@ class StateStore(Protocol):
         ...
 
     async def quarantine(self, update: OrderUpdate, reason: str, *, now_ns: int) -> None:
-        """Note an update of an order that is not ours, once per exchange order id."""
+        """Put an update aside: of each order the latest, the latest reason, and how many came."""
+        ...
+
+    async def quarantined(self, *, limit: int, before: int) -> tuple[tuple[int, Quarantined], ...]:
+        """What was put aside with row numbers, newest first, below row `before` when it is > 0.
+
+        An order keeps the row that it got when it was first put aside.
+        """
+        ...
+
+    async def quarantine_reason(self, update: OrderUpdate) -> str | None:
+        """Why the order of `update` was put aside last; None if it never was.
+
+        An order is named by account, symbol and both of its ids.
+        """
         ...
 
     async def ping(self) -> None:

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from opensqt.core.actions import Action, ActionBatch, Cancel, Place
 from opensqt.core.events import OrderUpdate, UpdateSource
-from opensqt.core.grid.book import Direction, GridBook, GridIdentity
+from opensqt.core.grid.book import Direction, GridBook, GridIdentity, Standing
 from opensqt.core.orders import EndReason, Execution, Order, OrderStatus, Purpose, Side
 
 NOW_NS = 1_800_000_000_123_456_789
@@ -27,6 +27,12 @@ def identity(bot_id: str = "btc", *, direction: Direction = Direction.LONG) -> G
         interval=Decimal(1),
         epoch=3_653_000,
     )
+
+
+def grid(bot_id: str = "btc", *, direction: Direction = Direction.LONG) -> GridBook:
+    """An empty grid that trades."""
+    who = identity(bot_id, direction=direction)
+    return GridBook(identity=who, standing=Standing.TRADING)
 
 
 def opening(

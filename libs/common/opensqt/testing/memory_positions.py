@@ -10,11 +10,20 @@ from typing import TypeVar
 
 from opensqt.core.actions import ActionBatch, Cancel
 from opensqt.core.events import OrderUpdate
-from opensqt.core.grid.book import GridBook, GridIdentity
+from opensqt.core.grid.book import GridBook, GridIdentity, Standing
 from opensqt.core.grid.results import Applied, Outcome, PlacementResult, Reservation
 from opensqt.core.grid.slots import SlotManager
 from opensqt.core.orders import Execution, Order
-from opensqt.ports import Clock, DependencyError, Page, StateStore, Wanted, WatchEvent
+from opensqt.ports import (
+    NOTHING_MORE,
+    Clock,
+    DependencyError,
+    Page,
+    Quarantined,
+    StateStore,
+    Wanted,
+    WatchEvent,
+)
 
 T = TypeVar("T")
 
@@ -27,11 +36,14 @@ class MemoryPositions:
     Args:
         store: Keeps the books; it may be shared, and outlive this.
         clock: Tells the time.
+        confirms: Confirm every grid as soon as it is registered, for tests in which nobody
+            compares it with an exchange.
     """
 
-    def __init__(self, store: StateStore, clock: Clock) -> None:
+    def __init__(self, store: StateStore, clock: Clock, *, confirms: bool = True) -> None:
         self._store = store
         self._clock = clock
+        self._confirms = confirms
         self.answers = True
         """Set to False, every call fails and changes nothing."""
         self.lose_answers_of: set[str] = set()
@@ -42,7 +54,16 @@ class MemoryPositions:
     async def register_grid(self, identity: GridIdentity) -> GridBook:
         """Register a grid."""
         self._reach("register_grid")
-        book, _ = await self._store.register(identity, now_ns=self._clock.now_ns())
+        now_ns = self._clock.now_ns()
+        book, _ = await self._store.register(identity, now_ns=now_ns)
+        if self._confirms and book.standing is Standing.RECONCILING:
+            epoch = book.identity.epoch
+            await self._transact(
+                "register_grid",
+                identity.bot_id,
+                lambda book: SlotManager(book).confirm(epoch=epoch, now_ns=now_ns),
+            )
+            book = await self._store.load(identity.bot_id)
         return book
 
     async def reserve(self, batch: ActionBatch, *, deadline_ns: int) -> Reservation:
@@ -81,6 +102,42 @@ class MemoryPositions:
             lambda book: SlotManager(book).apply(update, now_ns=now_ns),
             Wanted(order_ids=(update.client_oid,)),
         )
+
+    async def confirm_grid(self, bot_id: str, *, epoch: int) -> int:
+        """Let a RECONCILING grid trade."""
+        self._reach("confirm_grid")
+        now_ns = self._clock.now_ns()
+        return await self._transact(
+            "confirm_grid",
+            bot_id,
+            lambda book: SlotManager(book).confirm(epoch=epoch, now_ns=now_ns),
+        )
+
+    async def halt_grid(self, bot_id: str, *, reason: str, by: str) -> int:
+        """Halt a grid."""
+        self._reach("halt_grid")
+        now_ns = self._clock.now_ns()
+        return await self._transact(
+            "halt_grid",
+            bot_id,
+            lambda book: SlotManager(book).halt(f"{reason} ({by})", now_ns=now_ns),
+        )
+
+    async def resume_grid(self, bot_id: str, *, by: str) -> int:  # noqa: ARG002 - nobody looks
+        """End a halt."""
+        self._reach("resume_grid")
+        now_ns = self._clock.now_ns()
+        return await self._transact(
+            "resume_grid", bot_id, lambda book: SlotManager(book).resume(now_ns=now_ns)
+        )
+
+    async def quarantine(self, *, page_size: int = 0, page_token: str = "") -> Page[Quarantined]:
+        """What was put aside, newest first."""
+        self._reach("quarantine")
+        size = page_size or PAGE_SIZE
+        rows = await self._store.quarantined(limit=size, before=int(page_token or 0))
+        token = str(rows[-1][0]) if len(rows) == size else ""
+        return Page(items=tuple(item for _, item in rows), next_token=token)
 
     async def grid(self, bot_id: str) -> GridBook:
         """A grid."""
@@ -130,7 +187,11 @@ class MemoryPositions:
         raise NotImplementedError(f"watching {bot_id} from {from_revision}")
 
     async def _transact(
-        self, method: str, bot_id: str, decide: Callable[[GridBook], Outcome[T]], wanted: Wanted
+        self,
+        method: str,
+        bot_id: str,
+        decide: Callable[[GridBook], Outcome[T]],
+        wanted: Wanted = NOTHING_MORE,
     ) -> T:
         outcome = await self._store.transact(bot_id, decide, wanted)
         if method in self.lose_answers_of:

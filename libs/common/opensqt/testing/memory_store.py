@@ -16,7 +16,7 @@ from opensqt.core.grid.refusals import bot_unknown, compacted, tag_taken
 from opensqt.core.grid.results import Outcome
 from opensqt.core.identifiers import bot_tag
 from opensqt.core.orders import Execution, Order
-from opensqt.ports import NOTHING_MORE, DependencyError, Wanted
+from opensqt.ports import NOTHING_MORE, DependencyError, Quarantined, Wanted
 
 T = TypeVar("T")
 
@@ -42,8 +42,8 @@ class MemoryStore:
     def __init__(self) -> None:
         self._grids: dict[str, _Kept] = {}
         self._signals = Signals()
-        self.quarantined: dict[tuple[str, str, str, str], str] = {}
-        """Reasons, by account, symbol, exchange order id and client order id."""
+        self.put_aside: dict[tuple[str, str, str, str], Quarantined] = {}
+        """By account, symbol, exchange order id and client order id; the oldest first."""
         self.answers = True
         """Set to False, every call fails before anything is read or written."""
         self.lose_answers = 0
@@ -190,11 +190,28 @@ class MemoryStore:
             dropped += before - len(kept.changes)
         return dropped
 
-    async def quarantine(self, update: OrderUpdate, reason: str, *, now_ns: int) -> None:  # noqa: ARG002 - nobody looks
-        """Note an update of an order that is not ours, once."""
+    async def quarantine(self, update: OrderUpdate, reason: str, *, now_ns: int) -> None:
+        """Put an update aside."""
         self._reach()
-        key = (update.account, update.symbol, update.exchange_order_id, update.client_oid)
-        self.quarantined.setdefault(key, reason)
+        known = self.put_aside.get(_order_of(update))
+        self.put_aside[_order_of(update)] = Quarantined(
+            update=update,
+            reason=reason,
+            since_ns=now_ns if known is None else known.since_ns,
+            updates=1 if known is None else known.updates + 1,
+        )
+
+    async def quarantined(self, *, limit: int, before: int) -> tuple[tuple[int, Quarantined], ...]:
+        """What was put aside with row numbers, newest first."""
+        self._reach()
+        rows = list(enumerate(self.put_aside.values(), start=1))
+        return tuple(row for row in reversed(rows) if not before or row[0] < before)[:limit]
+
+    async def quarantine_reason(self, update: OrderUpdate) -> str | None:
+        """Why the order of `update` was put aside last."""
+        self._reach()
+        known = self.put_aside.get(_order_of(update))
+        return None if known is None else known.reason
 
     async def ping(self) -> None:
         """Answer."""
@@ -234,3 +251,7 @@ def _with(kept: _Kept, wanted: Wanted) -> GridBook:
 
 def _same_tag(one: GridIdentity, other: GridIdentity) -> bool:
     return bot_tag(one.bot_id) == bot_tag(other.bot_id)
+
+
+def _order_of(update: OrderUpdate) -> tuple[str, str, str, str]:
+    return (update.account, update.symbol, update.exchange_order_id, update.client_oid)

@@ -6,7 +6,15 @@ from typing import TypeVar
 
 from opensqt.core.grid.book import GridBook
 from opensqt.core.grid.results import Outcome
-from opensqt.ports import Checkpoint, Clock, DependencyError, StateStore, Wanted, WatchEvent
+from opensqt.ports import (
+    NOTHING_MORE,
+    Checkpoint,
+    Clock,
+    DependencyError,
+    StateStore,
+    Wanted,
+    WatchEvent,
+)
 from opensqt.testing.memory_positions import MemoryPositions
 
 T = TypeVar("T")
@@ -64,7 +72,11 @@ class WatchedPositions(MemoryPositions):
         self.tell(bot_id, DependencyError("the watch was told to break"))
 
     async def _transact(
-        self, method: str, bot_id: str, decide: Callable[[GridBook], Outcome[T]], wanted: Wanted
+        self,
+        method: str,
+        bot_id: str,
+        decide: Callable[[GridBook], Outcome[T]],
+        wanted: Wanted = NOTHING_MORE,
     ) -> T:
         changes = []
 

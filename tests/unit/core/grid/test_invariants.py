@@ -9,11 +9,11 @@ from opensqt.core.grid.book import GridBook, Slot, SlotStatus
 from opensqt.core.grid.invariants import book_problem
 from opensqt.core.grid.slots import SlotManager
 from opensqt.core.orders import OrderStatus
-from opensqt.testing.grids import batch_on, filled, identity, opening
+from opensqt.testing.grids import batch_on, filled, grid, opening
 
 
 def sound() -> GridBook:
-    book = GridBook(identity=identity())
+    book = grid()
     reserved = SlotManager(book).reserve(
         batch_on(book, opening(99), opening(98)), deadline_ns=1, now_ns=1
     )

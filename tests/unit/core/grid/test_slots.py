@@ -22,14 +22,14 @@ from opensqt.testing.grids import (
     execution,
     filled,
     foreign,
-    identity,
+    grid,
     opening,
     update,
 )
 
 
 def empty(direction: Direction = Direction.LONG) -> GridBook:
-    return GridBook(identity=identity(direction=direction))
+    return grid(direction=direction)
 
 
 def placed(book: GridBook, *actions: Action, now_ns: int = NOW_NS) -> tuple[GridBook, Order]:

@@ -26,7 +26,7 @@ from opensqt.testing.grids import (
     NOW_NS,
     batch_on,
     execution,
-    identity,
+    grid,
     opening,
     update,
 )
@@ -129,7 +129,7 @@ def tell(book: GridBook, order: Order, event: str) -> GridBook:
 @pytest.mark.invariant(3, 4, 41, 42, 43, 44, 47)
 @pytest.mark.parametrize(("story", "status", "filled", "slot", "fills"), read(STORIES))
 def test_story(story: str, status: str, filled: str, slot: str, fills: str) -> None:
-    book = GridBook(identity=identity())
+    book = grid()
     reserved = SlotManager(book).reserve(
         batch_on(book, opening(99, quantity="10")), deadline_ns=DEADLINE_NS, now_ns=NOW_NS
     )

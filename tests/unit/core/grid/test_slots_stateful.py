@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from opensqt.core.events import OrderUpdate
-from opensqt.core.grid.book import Direction, GridBook, SlotStatus, apply_change
+from opensqt.core.grid.book import Direction, SlotStatus, apply_change
 from opensqt.core.grid.invariants import book_problem
 from opensqt.core.grid.results import Outcome, PlacementResult
 from opensqt.core.grid.slots import SlotManager
 from opensqt.core.orders import Order, OrderStatus, Purpose, Side
-from opensqt.testing.grids import batch_on, cancel, closing, execution, identity, opening, update
+from opensqt.testing.grids import batch_on, cancel, closing, execution, grid, opening, update
 
 T = TypeVar("T")
 
@@ -57,7 +57,7 @@ class Exchange:
 class Slots(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
-        self.book = GridBook(identity=identity(direction=Direction.NEUTRAL))
+        self.book = grid(direction=Direction.NEUTRAL)
         self.watched = self.book
         self.exchange = Exchange()
         self.sent: dict[str, Order] = {}

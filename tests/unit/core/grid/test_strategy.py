@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from opensqt.core.actions import Action, ActionBatch, Cancel, Place
 from opensqt.core.events import OrderUpdate, UpdateSource
-from opensqt.core.grid.book import Direction, GridBook, GridIdentity
+from opensqt.core.grid.book import Direction, GridBook, GridIdentity, Standing
 from opensqt.core.grid.config import AtrSpacing, GridConfig
 from opensqt.core.grid.results import PlacementResult
 from opensqt.core.grid.slots import SlotManager
@@ -43,7 +43,8 @@ def empty(direction: Direction = Direction.LONG) -> GridBook:
             anchor=D(1000),
             interval=D(10),
             epoch=1,
-        )
+        ),
+        standing=Standing.TRADING,
     )
 
 

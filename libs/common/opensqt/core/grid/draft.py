@@ -4,7 +4,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
-from opensqt.core.grid.book import BatchRecord, GridBook, GridChange, Slot
+from opensqt.core.grid.book import BatchRecord, GridBook, GridChange, Slot, Standing
 from opensqt.core.grid.fills import CountedFill, Holding
 from opensqt.core.grid.invariants import change_problem
 from opensqt.core.grid.table import SlotEvent, step
@@ -14,6 +14,8 @@ from opensqt.core.orders import Execution, Order, OrderStatus, Purpose
 BACKOFF_FIRST_NS: Final = 250_000_000
 BACKOFF_MAX_NS: Final = 30_000_000_000
 """A slot whose order was refused waits 0.25 s, doubling up to 30 s, before its next order."""
+REASON_LENGTH_MAX: Final = 200
+"""Characters that are kept of why a grid is halted, or an order ended."""
 
 
 class Draft:
@@ -27,6 +29,7 @@ class Draft:
         self._touched: dict[str, Order] = {}
         self._executions: list[Execution] = []
         self._totals = book.totals
+        self._standing = (book.standing, book.standing_reason)
 
     def slot(self, price: Decimal) -> Slot:
         """The slot as it stands in this draft; a level that was never used is FREE and EMPTY."""
@@ -81,12 +84,18 @@ class Draft:
             )
         self._totals = totals
 
+    def stand(self, standing: Standing, reason: str = "") -> None:
+        """Say whether the grid may trade from here on; `reason` is for a person."""
+        self._standing = (standing, reason[:REASON_LENGTH_MAX])
+
     def commit(
         self, *, placed: int = 0, batch: BatchRecord | None = None
     ) -> tuple[GridBook, GridChange | None]:
         """The book after the change, and the change; None when nothing changed."""
-        if not self._touched and batch is None:
+        stood = (self._book.standing, self._book.standing_reason)
+        if not self._touched and batch is None and self._standing == stood:
             return self._book, None
+        standing, standing_reason = self._standing
         revision = self._book.revision + 1
         slots = tuple(replace(s, revision=revision) for s in self._slots.values())
         problem = change_problem(slots, self._touched.values())
@@ -99,6 +108,8 @@ class Draft:
             orders=self.orders,
             totals=totals,
             batches={**self._book.batches, **({batch.batch_id: batch} if batch else {})},
+            standing=standing,
+            standing_reason=standing_reason,
         )
         change = GridChange(
             bot_id=self._book.identity.bot_id,
@@ -109,6 +120,8 @@ class Draft:
             totals=totals,
             commit_time_ns=self.now_ns,
             batch=batch,
+            standing=standing,
+            standing_reason=standing_reason,
         )
         return after, change
 

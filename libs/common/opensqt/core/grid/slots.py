@@ -8,7 +8,7 @@ from dataclasses import replace
 from opensqt.core.actions import ActionBatch, Cancel, Place
 from opensqt.core.errors import Refusal, RefusalReason
 from opensqt.core.events import OrderUpdate
-from opensqt.core.grid.book import BatchRecord, GridBook, Slot, SlotStatus
+from opensqt.core.grid.book import BatchRecord, GridBook, Slot, SlotStatus, Standing
 from opensqt.core.grid.draft import Draft
 from opensqt.core.grid.fills import count_fill
 from opensqt.core.grid.results import Applied, Outcome, PlacementResult, Reservation
@@ -31,6 +31,7 @@ class SlotManager:
         Raises:
             Refusal: STALE_REVISION when the book has moved on, ILLEGAL_TRANSITION when a slot
                 does not allow the action, VALUE_NOT_ALLOWED for a price off the grid,
+                BOT_NOT_TRADING for an order that the grid's standing does not allow,
                 REQUEST_ID_REUSED when the request brought another batch before.
         """
         book = self._book
@@ -136,6 +137,48 @@ class SlotManager:
             book=after, change=change, value=Applied(revision=after.revision, changed=True)
         )
 
+    def confirm(self, *, epoch: int, now_ns: int) -> Outcome[int]:
+        """Let a RECONCILING grid trade: all that the exchange has of it is in the book.
+
+        Raises:
+            Refusal: BOT_DIFFERS when the grid is of another epoch than the one that was compared.
+        """
+        book = self._book
+        if epoch != book.identity.epoch:
+            raise Refusal(
+                RefusalReason.BOT_DIFFERS,
+                field="epoch",
+                value=epoch,
+                allowed=f"{book.identity.epoch}, that of the grid as it is registered",
+            )
+        if book.standing is not Standing.RECONCILING:
+            return Outcome(book=book, change=None, value=book.revision)
+        return self._stand(Standing.TRADING, "", now_ns)
+
+    def halt(self, reason: str, *, now_ns: int) -> Outcome[int]:
+        """Open nothing more until a person resumes the grid; the first reason stays."""
+        book = self._book
+        if book.standing is Standing.HALTED:
+            return Outcome(book=book, change=None, value=book.revision)
+        return self._stand(Standing.HALTED, reason, now_ns)
+
+    def resume(self, *, now_ns: int) -> Outcome[int]:
+        """End a halt: the grid is compared with the exchange once more, and then trades.
+
+        Whatever halted it may have left the book behind, and a grid can be halted before it was
+        ever compared; so what follows a halt is what follows a registration.
+        """
+        book = self._book
+        if book.standing is not Standing.HALTED:
+            return Outcome(book=book, change=None, value=book.revision)
+        return self._stand(Standing.RECONCILING, "", now_ns)
+
+    def _stand(self, standing: Standing, reason: str, now_ns: int) -> Outcome[int]:
+        draft = Draft(self._book, now_ns)
+        draft.stand(standing, reason)
+        after, change = draft.commit()
+        return Outcome(book=after, change=change, value=after.revision)
+
     def _put_aside(self, reason: str) -> Outcome[Applied]:
         book = self._book
         value = Applied(revision=book.revision, changed=False, quarantined=reason)
@@ -160,6 +203,13 @@ class SlotManager:
                 field=f"{where}.slot_price",
                 value=plain(action.slot_price),
                 allowed=f"{plain(identity.anchor)} plus multiples of {plain(identity.interval)}",
+            )
+        if allowed := _not_trading(self._book.standing, action):
+            raise Refusal(
+                RefusalReason.BOT_NOT_TRADING,
+                field=where,
+                value=self._book.standing,
+                allowed=allowed,
             )
         slot = draft.slot(action.slot_price)
         if problem := _objection(slot, action):
@@ -206,6 +256,15 @@ class SlotManager:
         marked = replace(order, cancel_requested=True, updated_ns=draft.now_ns)
         draft.put(marked)
         return marked
+
+
+def _not_trading(standing: Standing, action: Place) -> str:
+    """What a grid's standing allows, if it does not allow the order; empty when it does."""
+    if standing is Standing.RECONCILING:
+        return "cancels, until the grid has been compared with the exchange"
+    if standing is Standing.HALTED and action.purpose is Purpose.OPEN:
+        return "closings and cancels, until a person resumes the grid"
+    return ""
 
 
 def _objection(slot: Slot, action: Place) -> str:

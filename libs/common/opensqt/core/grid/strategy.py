@@ -8,11 +8,11 @@ Which orders a grid wants is in `windows`; here they are held against the orders
 under the cap on open orders, nearest to the market first.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from opensqt.core.actions import Action, Cancel, Place
-from opensqt.core.grid.book import GridBook
+from opensqt.core.grid.book import GridBook, Standing
 from opensqt.core.grid.config import GridConfig
 from opensqt.core.grid.windows import MarketView, Windows
 from opensqt.core.orders import Order, Purpose
@@ -30,12 +30,15 @@ class _Candidate:
 def plan(book: GridBook, market: MarketView, config: GridConfig) -> tuple[Action, ...]:
     """What to do now: orders to place, nearest to the market first, then orders to cancel.
 
-    Nothing is decided without a price. Exposure is added only where `market.exposure_allowed`;
-    closing and cancelling never wait for it.
+    Nothing is decided without a price, nor before the book was compared with the exchange. Exposure
+    is added only where `market.exposure_allowed`, and not by a HALTED grid; closing and cancelling
+    never wait for it.
     """
     windows = Windows.around(book, market, config)
-    if windows is None:
+    if windows is None or book.standing is Standing.RECONCILING:
         return ()
+    if book.standing is Standing.HALTED:
+        market = replace(market, exposure_allowed=False)
     wanted = windows.closings() + (windows.openings() if market.exposure_allowed else ())
     keep, cancel = _sort_out(book, market, windows)
     chosen, displaced = _under_cap(book, windows, keep, wanted, config)

@@ -13,7 +13,14 @@ import pytest
 
 from opensqt.core.actions import ActionBatch
 from opensqt.core.errors import Refusal, RefusalReason
-from opensqt.core.grid.book import Direction, GridBook, GridChange, SlotStatus, apply_change
+from opensqt.core.grid.book import (
+    Direction,
+    GridBook,
+    GridChange,
+    SlotStatus,
+    Standing,
+    apply_change,
+)
 from opensqt.core.grid.results import PlacementResult, Reservation
 from opensqt.core.orders import EndReason, Order, OrderStatus
 from opensqt.ports import Checkpoint, PositionManager, WatchEvent
@@ -76,9 +83,10 @@ class PositionManagerContract(ABC):
 
     @pytest.fixture
     async def positions(self) -> AsyncIterator[PositionManager]:
-        """A position manager with one grid, `btc`."""
+        """A position manager with one grid, `btc`, which trades at revision 1."""
         async with self.opened() as positions:
-            await positions.register_grid(identity())
+            book = await positions.register_grid(identity())
+            await positions.confirm_grid("btc", epoch=book.identity.epoch)
             yield positions
 
     async def trade(self, positions: PositionManager, price: int, name: str) -> Order:
@@ -118,7 +126,7 @@ class PositionManagerContract(ABC):
         await positions.register_grid(identity("ada"))
         ada, btc = await positions.grids()
         assert (ada.identity.bot_id, btc.identity.bot_id) == ("ada", "btc")
-        assert (btc.revision, btc.totals.fills, dict(btc.slots)) == (2, 1, {})
+        assert (btc.revision, btc.totals.fills, dict(btc.slots)) == (3, 1, {})
 
     async def test_refuses_a_bot_that_is_not_registered(self, positions: PositionManager) -> None:
         """Whatever is asked of it."""
@@ -127,6 +135,9 @@ class PositionManagerContract(ABC):
             positions.grid("nobody"),
             positions.orders("nobody"),
             positions.executions("nobody"),
+            positions.confirm_grid("nobody", epoch=1),
+            positions.halt_grid("nobody", reason="maintenance", by="ops"),
+            positions.resume_grid("nobody", by="ops"),
             positions.record("nobody", (PlacementResult(client_oid="x", status=OrderStatus.NEW),)),
             reserve_on(positions, batch),
             anext(aiter(positions.watch("nobody"))),
@@ -135,6 +146,62 @@ class PositionManagerContract(ABC):
                 await ask
             assert refusal.value.reason is RefusalReason.BOT_UNKNOWN
 
+    # --- standing --------------------------------------------------------------------------------
+
+    async def test_a_new_grid_places_nothing(self, positions: PositionManager) -> None:
+        """Until it is said that everything the exchange has of it is in its book."""
+        book = await positions.register_grid(identity("ada"))
+        assert (book.revision, book.standing) == (0, Standing.RECONCILING)
+        batch = batch_on(book, opening(99))
+        with pytest.raises(Refusal) as refusal:
+            await reserve_on(positions, batch)
+        assert refusal.value.reason is RefusalReason.BOT_NOT_TRADING
+        with pytest.raises(Refusal) as refusal:
+            await positions.confirm_grid("ada", epoch=book.identity.epoch - 1)
+        assert refusal.value.reason is RefusalReason.BOT_DIFFERS
+        assert (await positions.grid("ada")).revision == 0
+        assert await positions.confirm_grid("ada", epoch=book.identity.epoch) == 1
+        assert await positions.confirm_grid("ada", epoch=book.identity.epoch) == 1
+        assert (await positions.grid("ada")).standing is Standing.TRADING
+        await reserve_on(positions, batch_on(await positions.grid("ada"), opening(99)))
+
+    async def test_a_halted_grid_closes_and_opens_nothing(self, positions: PositionManager) -> None:
+        """Confirming it does not help; resuming it has it compared once more."""
+        await self.trade(positions, 99, "e1")
+        batch = batch_on(await positions.grid("btc"), opening(98))
+        (resting,) = (await reserve_on(positions, batch)).to_place
+        assert await positions.halt_grid("btc", reason="maintenance", by="ops") == 5
+        assert await positions.halt_grid("btc", reason="another", by="ops") == 5
+        book = await positions.grid("btc")
+        assert book.standing is Standing.HALTED
+        assert book.standing_reason.startswith("maintenance (")
+        assert await positions.confirm_grid("btc", epoch=book.identity.epoch) == 5
+        refusal = await refused(positions, batch_on(book, closing(book, 99), opening(97)))
+        assert refusal.reason is RefusalReason.BOT_NOT_TRADING
+        assert refusal.field == "batch.actions[1].place"
+        await reserve_on(positions, batch_on(book, closing(book, 99), cancel(resting)))
+        assert await positions.resume_grid("btc", by="ops") == 7
+        assert await positions.resume_grid("btc", by="ops") == 7
+        book = await positions.grid("btc")
+        assert (book.standing, book.standing_reason) == (Standing.RECONCILING, "")
+        assert await positions.confirm_grid("btc", epoch=book.identity.epoch) == 8
+        await reserve_on(positions, batch_on(await positions.grid("btc"), opening(97)))
+
+    async def test_shows_what_was_put_aside(self, positions: PositionManager) -> None:
+        """Newest first, page by page, the latest update of each order."""
+        for name in ("1", "2", "3", "2"):
+            assert (await positions.apply(foreign(name))).quarantined
+        page = await positions.quarantine(page_size=2)
+        rest = await positions.quarantine(page_size=2, page_token=page.next_token)
+        items = (*page.items, *rest.items)
+        assert [(item.update.exchange_order_id, item.updates) for item in items] == [
+            ("3", 1),
+            ("2", 2),
+            ("1", 1),
+        ]
+        assert not rest.next_token
+        assert all("not an order of any grid" in item.reason for item in items)
+
     # --- intents ---------------------------------------------------------------------------------
 
     async def test_commits_intents(self, positions: PositionManager) -> None:
@@ -142,7 +209,7 @@ class PositionManagerContract(ABC):
         batch = batch_on(await positions.grid("btc"), opening(99), opening(97), opening(98))
         reservation = await reserve_on(positions, batch)
         assert not reservation.repeated
-        assert reservation.revision == 1
+        assert reservation.revision == 2
         assert [order.slot_price for order in reservation.to_place] == [99, 97, 98]
         book = await positions.grid("btc")
         for order in reservation.to_place:
@@ -165,10 +232,10 @@ class PositionManagerContract(ABC):
     async def test_refuses_a_stale_decision(self, positions: PositionManager) -> None:
         """And says at which revision the book is."""
         await self.trade(positions, 99, "e1")
-        stale = replace(batch_on(await positions.grid("btc"), opening(98)), state_revision=1)
+        stale = replace(batch_on(await positions.grid("btc"), opening(98)), state_revision=2)
         refusal = await refused(positions, stale)
         assert refusal.reason is RefusalReason.STALE_REVISION
-        assert (refusal.value, refusal.allowed) == ("1", "2")
+        assert (refusal.value, refusal.allowed) == ("2", "3")
 
     async def test_refuses_what_a_slot_does_not_allow(self, positions: PositionManager) -> None:
         """All or nothing: one impossible action refuses the batch."""
@@ -214,8 +281,8 @@ class PositionManagerContract(ABC):
                 end_text="would take",
             ),
         )
-        assert await positions.record("btc", results) == 2
-        assert await positions.record("btc", results) == 2
+        assert await positions.record("btc", results) == 3
+        assert await positions.record("btc", results) == 3
         book = await positions.grid("btc")
         assert book.slots[Decimal(99)].status is SlotStatus.LOCKED
         assert book.slots[Decimal(98)].status is SlotStatus.FREE
@@ -238,8 +305,8 @@ class PositionManagerContract(ABC):
         (order,) = (await reserve_on(positions, batch)).to_place
         assert (await positions.apply(filled(order, "e1"))).changed
         again = await positions.apply(filled(order, "e1"))
-        assert (again.changed, again.revision, again.quarantined) == (False, 2, "")
-        assert await positions.record("btc", (accepted(order, "7"),)) == 2
+        assert (again.changed, again.revision, again.quarantined) == (False, 3, "")
+        assert await positions.record("btc", (accepted(order, "7"),)) == 3
         book = await positions.grid("btc")
         assert book.position == order.quantity
         assert book.totals.fills == 1
@@ -258,7 +325,7 @@ class PositionManagerContract(ABC):
             applied = await positions.apply(event)
             assert applied.quarantined
             assert not applied.changed
-        assert (await positions.grid("btc")).revision == 1
+        assert (await positions.grid("btc")).revision == 2
 
     async def test_finds_orders_by_the_exchanges_id(self, positions: PositionManager) -> None:
         """For executions that name only that."""
@@ -317,7 +384,7 @@ class PositionManagerContract(ABC):
         async with contextlib.aclosing(aiter(positions.watch("btc"))) as events:  # type: ignore[type-var]
             book = await heard(events, GridBook)
             assert book == await positions.grid("btc")
-            assert (await heard(events, Checkpoint)).revision == 2
+            assert (await heard(events, Checkpoint)).revision == 3
             await self.trade(positions, 98, "e2")
             for _ in range(2):
                 book = apply_change(book, await heard(events, GridChange))
@@ -329,11 +396,11 @@ class PositionManagerContract(ABC):
         """From the revision that the watcher knows."""
         for n in range(3):
             await self.trade(positions, 99 - n, f"e{n}")
-        watch = positions.watch("btc", from_revision=4)
+        watch = positions.watch("btc", from_revision=5)
         async with contextlib.aclosing(aiter(watch)) as events:  # type: ignore[type-var]
-            assert (await heard(events, GridChange)).revision == 5
             assert (await heard(events, GridChange)).revision == 6
-            assert (await heard(events, Checkpoint)).revision == 6
+            assert (await heard(events, GridChange)).revision == 7
+            assert (await heard(events, Checkpoint)).revision == 7
 
     async def test_a_watcher_of_another_ledger_starts_again(
         self, positions: PositionManager

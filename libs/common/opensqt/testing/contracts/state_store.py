@@ -2,7 +2,7 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from decimal import Decimal
@@ -13,11 +13,11 @@ import pytest
 from opensqt.core.actions import Action, ActionBatch
 from opensqt.core.errors import Refusal, RefusalReason
 from opensqt.core.events import OrderUpdate
-from opensqt.core.grid.book import GridBook, GridChange
+from opensqt.core.grid.book import GridBook, GridChange, Standing
 from opensqt.core.grid.results import Applied, Outcome, PlacementResult, Reservation
 from opensqt.core.grid.slots import SlotManager
 from opensqt.core.orders import Order, OrderStatus
-from opensqt.ports import StateStore, Wanted
+from opensqt.ports import Quarantined, StateStore, Wanted
 from opensqt.testing.grids import (
     DEADLINE_NS,
     NOW_NS,
@@ -36,6 +36,20 @@ from opensqt.testing.grids import (
 
 SIGNAL_TIMEOUT_S = 5.0
 QUIET_S = 0.3
+EPOCH = identity().epoch
+
+
+async def register(store: StateStore, bot_id: str = "btc") -> GridBook:
+    """Register a grid and let it trade."""
+    await store.register(identity(bot_id), now_ns=NOW_NS)
+    return (await stand(store, lambda m: m.confirm(epoch=EPOCH, now_ns=NOW_NS), bot_id)).book
+
+
+async def stand(
+    store: StateStore, decide: Callable[[SlotManager], Outcome[int]], bot_id: str = "btc"
+) -> Outcome[int]:
+    """Change whether a grid may trade."""
+    return await store.transact(bot_id, lambda book: decide(SlotManager(book)))
 
 
 async def reserve(
@@ -104,9 +118,9 @@ class StateStoreContract(ABC):
 
     @pytest.fixture
     async def store(self) -> AsyncIterator[StateStore]:
-        """A store with one grid, `btc`."""
+        """A store with one grid, `btc`, which trades at revision 1."""
         async with self.opened() as store:
-            await store.register(identity(), now_ns=NOW_NS)
+            await register(store)
             yield store
 
     # --- grids -----------------------------------------------------------------------------------
@@ -115,7 +129,7 @@ class StateStoreContract(ABC):
         """The anchor and the epoch of the first registration stay."""
         moved = replace(identity(), anchor=Decimal(200), epoch=1)
         book, created = await store.register(moved, now_ns=NOW_NS)
-        assert (book, created) == (GridBook(identity=identity()), False)
+        assert (book.identity, created) == (identity(), False)
         _, created = await store.register(identity("eth"), now_ns=NOW_NS)
         assert created
         assert [b.identity.bot_id for b in await store.identities()] == ["btc", "eth"]
@@ -152,7 +166,7 @@ class StateStoreContract(ABC):
         outcome = await apply(store, update(order, OrderStatus.CANCELED, "0.001"))
         book = await store.load("btc")
         assert book == outcome.book.trimmed()
-        assert book.revision == 3
+        assert book.revision == 4
         slot = book.slots[Decimal(99)]
         assert slot.entry_cost == Decimal("0.0989999999999999999")
         assert slot.position_qty == Decimal("0.001")
@@ -227,7 +241,7 @@ class StateStoreContract(ABC):
         orders = await place(store, *(opening(90 - n) for n in range(8)))
         await asyncio.gather(*(apply(store, filled(o, f"e{i}")) for i, o in enumerate(orders)))
         book = await store.load("btc")
-        assert book.revision == 1 + len(orders)
+        assert book.revision == 2 + len(orders)
         assert book.position == sum((order.quantity for order in orders), Decimal(0))
         assert not book.live_orders()
 
@@ -280,7 +294,7 @@ class StateStoreContract(ABC):
         assert ids(await listed(store, live_only=True)) == [three, two]
         assert ids(await listed(store, unsettled_only=True)) == [three, two]
         assert ids(await listed(store, batch_id=batch.batch_id)) == [three, two]
-        assert ids(await listed(store, batch_id="btc:0", live_only=True)) == [two]
+        assert ids(await listed(store, batch_id="btc:1", live_only=True)) == [two]
 
     async def test_lists_executions_newest_first(self, store: StateStore) -> None:
         """With row numbers to go on from."""
@@ -300,26 +314,26 @@ class StateStoreContract(ABC):
         """From any revision that is kept."""
         (order,) = await place(store, opening(99))
         fill = await apply(store, filled(order, "e1"))
-        changes = await store.changes_after("btc", 0, 10)
-        assert [change.revision for change in changes] == [1, 2]
+        changes = await store.changes_after("btc", 1, 10)
+        assert [change.revision for change in changes] == [2, 3]
         assert fill.change is not None
         assert travelled(changes[1]) == travelled(fill.change)
         assert changes[0].batch is not None
         assert changes[0].batch.placed == (order.client_oid,)
-        assert [c.revision for c in await store.changes_after("btc", 1, 10)] == [2]
+        assert [c.revision for c in await store.changes_after("btc", 2, 10)] == [3]
         assert [c.revision for c in await store.changes_after("btc", 0, 1)] == [1]
-        assert await store.changes_after("btc", 2, 10) == ()
+        assert await store.changes_after("btc", 3, 10) == ()
 
     async def test_refuses_revisions_that_never_were(self, store: StateStore) -> None:
         """A watcher that knows more than the store watched another ledger."""
         with pytest.raises(Refusal) as refused:
-            await store.changes_after("btc", 1, 10)
+            await store.changes_after("btc", 2, 10)
         assert refused.value.reason is RefusalReason.REVISION_COMPACTED
 
     async def test_publishes_and_forgets(self, store: StateStore) -> None:
         """Only what was published is forgotten, and only beyond what shall be kept."""
-        await store.register(identity("eth"), now_ns=NOW_NS)
-        for n in range(5):
+        await register(store, "eth")
+        for n in range(4):
             await place(store, opening(99 - n))
         await place(store, opening(99), bot_id="eth")
         assert await store.compact(keep=0) == 0
@@ -327,7 +341,11 @@ class StateStoreContract(ABC):
         assert [change.revision for change in waiting] == [1, 2, 3, 4]
         await store.mark_published(waiting)
         rest = await store.unpublished(10)
-        assert [(change.bot_id, change.revision) for change in rest] == [("btc", 5), ("eth", 1)]
+        assert [(change.bot_id, change.revision) for change in rest] == [
+            ("btc", 5),
+            ("eth", 1),
+            ("eth", 2),
+        ]
         assert await store.compact(keep=2) == 3
         with pytest.raises(Refusal) as refused:
             await self.forgetful(store).changes_after("btc", 2, 10)
@@ -340,7 +358,7 @@ class StateStoreContract(ABC):
 
     async def test_signals_commits(self, store: StateStore) -> None:
         """Of every grid, after the commit; and none for what changed nothing."""
-        await store.register(identity("eth"), now_ns=NOW_NS)
+        await register(store, "eth")
         async with store.committed() as changed:
             await self._drain(changed)
             (order,) = await place(store, opening(99), bot_id="eth")
@@ -354,11 +372,47 @@ class StateStoreContract(ABC):
                 async with asyncio.timeout(QUIET_S):
                     await anext(changed)
 
-    async def test_notes_strangers(self, store: StateStore) -> None:
-        """Once, however often they come."""
+    # --- standing and quarantine -----------------------------------------------------------------
+
+    async def test_keeps_whether_a_grid_may_trade(self, store: StateStore) -> None:
+        """A new grid is RECONCILING; what is said of it later is kept, with the reason."""
+        book, _ = await store.register(identity("eth"), now_ns=NOW_NS)
+        assert (book.revision, book.standing) == (0, Standing.RECONCILING)
+        assert (await store.load("btc")).standing is Standing.TRADING
+        await stand(store, lambda m: m.halt("an order was forced", now_ns=NOW_NS))
+        again, created = await store.register(identity(), now_ns=NOW_NS)
+        assert not created
+        (listed_book,) = [b for b in await store.identities() if b.identity.bot_id == "btc"]
+        for book in (await store.load("btc"), again, listed_book):
+            assert (book.standing, book.standing_reason) == (Standing.HALTED, "an order was forced")
+        assert not (await stand(store, lambda m: m.halt("again", now_ns=NOW_NS))).change
+        await stand(store, lambda m: m.resume(now_ns=NOW_NS))
+        told = await store.changes_after("btc", 0, 10)
+        assert [(c.revision, c.standing, c.standing_reason) for c in told] == [
+            (1, Standing.TRADING, ""),
+            (2, Standing.HALTED, "an order was forced"),
+            (3, Standing.RECONCILING, ""),
+        ]
+
+    async def test_puts_aside(self, store: StateStore) -> None:
+        """Of each order the latest update and reason, and since when."""
+        assert await store.quarantine_reason(foreign()) is None
         await store.quarantine(foreign(), "not an order of any grid", now_ns=NOW_NS)
-        await store.quarantine(foreign(), "not an order of any grid", now_ns=NOW_NS + 1)
-        await store.quarantine(foreign("1000"), "not an order of any grid", now_ns=NOW_NS)
+        await store.quarantine(foreign("1000"), "not an order of any grid", now_ns=NOW_NS + 1)
+        later = replace(foreign(), filled_quantity=Decimal(2), status=OrderStatus.PARTIALLY_FILLED)
+        await store.quarantine(later, "something else", now_ns=NOW_NS + 2)
+        assert await store.quarantine_reason(foreign()) == "something else"
+        assert await store.quarantine_reason(foreign("1001")) is None
+        rows = await store.quarantined(limit=10, before=0)
+        assert [item for _, item in rows] == [
+            Quarantined(
+                update=foreign("1000"), reason="not an order of any grid", since_ns=NOW_NS + 1
+            ),
+            Quarantined(update=later, reason="something else", since_ns=NOW_NS, updates=2),
+        ]
+        assert await store.quarantined(limit=1, before=0) == rows[:1]
+        assert await store.quarantined(limit=1, before=rows[0][0]) == rows[1:]
+        assert await store.quarantined(limit=1, before=rows[1][0]) == ()
 
     async def test_answers_pings(self, store: StateStore) -> None:
         """While it is there."""
