@@ -1,5 +1,6 @@
 """Configuration of the market data service."""
 
+from decimal import Decimal
 from typing import Self
 
 from pydantic import Field, model_validator
@@ -7,6 +8,7 @@ from pydantic import Field, model_validator
 from opensqt.runtime.bot_config import AccountName, Symbol
 from opensqt.runtime.config_models import (
     ConfigModel,
+    ExactDecimal,
     ExchangeConfig,
     NatsConfig,
     PeerConfig,
@@ -28,6 +30,9 @@ class MonitorConfig(ConfigModel):
     """How often is looked for grids that are new to the ledger; they wait for a comparison."""
     horizon_days: float = Field(default=30.0, gt=0, le=90)
     """How far back the exchange's history of a new grid is read, since a ledger may be lost."""
+    position_difference_max: ExactDecimal = Field(default=Decimal(0), ge=0)
+    """The largest difference between the exchange's position and the ledger's that is tolerated,
+    in base; a larger one that lasts closes the risk gate."""
     candles_kept: int = Field(default=CANDLES_MAX, ge=1, le=CANDLES_MAX)
     """One-minute candles kept of each symbol."""
 

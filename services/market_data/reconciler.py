@@ -24,6 +24,7 @@ from opensqt.ports import (
 from opensqt.runtime.metrics import Metrics
 from services.market_data.comparison import Comparison, Findings
 from services.market_data.config import MonitorConfig
+from services.market_data.position_checks import SIGHTING_INTERVAL_S, PositionChecks
 from services.market_data.stream_health import StreamHealth
 from services.market_data.telling import RETRY_S_MAX, RETRY_S_MIN, Teller
 
@@ -88,6 +89,15 @@ class Reconciler:
             clock=clock,
             horizon_ns=int(config.horizon_days * 24 * 3600 * 1e9),
         )
+        self._checks = PositionChecks(
+            account,
+            feed=feed,
+            positions=positions,
+            bus=bus,
+            clock=clock,
+            metrics=metrics,
+            bound=config.position_difference_max,
+        )
         self._run_id = clock.now_ns()
         self._comparisons = 0
         self._patience = PATIENCE
@@ -144,7 +154,7 @@ class Reconciler:
         delay_s = RETRY_S_MIN
         while True:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._config.recheck_interval_s):
+                async with asyncio.timeout(self._interval_s()):
                     await self.due.wait()
             self.due.clear()
             epoch = self._health.epoch
@@ -166,6 +176,10 @@ class Reconciler:
             if self._health.is_compared(epoch):
                 _log.info("order_stream_verified", account=self._account, epoch=epoch)
 
+    def _interval_s(self) -> float:
+        interval_s = self._config.recheck_interval_s
+        return min(interval_s, SIGHTING_INTERVAL_S) if self._checks.suspicious else interval_s
+
     async def _compare(self) -> None:
         """Compare once, and have everything stored that the ledger does not know.
 
@@ -182,14 +196,14 @@ class Reconciler:
                 "order_missing_on_exchange", client_oid=order.client_oid, status=order.status
             )
         missed = await self._tell(findings, trusted=trusted)
-        for symbol in sorted({*self._symbols, *findings.symbols}):
-            await self._tell_position(symbol)
         waits = trusted and not findings.whole
         if findings.orderless and not waits and self._patience:
             self._patience -= 1
             raise DependencyError("the exchange shows executions, and not yet their orders")
         self._patience = PATIENCE
         await self._confirm(findings)
+        for symbol in sorted({*self._symbols, *findings.symbols}):
+            await self._check_position(symbol, findings)
         if trusted and missed:
             self._missed.inc(missed)
             _log.warning("order_events_missed", account=self._account, count=missed)
@@ -235,8 +249,12 @@ class Reconciler:
             self._confirmed.inc()
             _log.info("grid_confirmed", bot=identity.bot_id, epoch=identity.epoch)
 
-    async def _tell_position(self, symbol: str) -> None:
-        position = await self._feed.position(symbol)
+    async def _check_position(self, symbol: str, findings: Findings) -> None:
+        position = await self._checks.check(
+            symbol,
+            tuple(grid for grid in findings.grids if grid.identity.symbol == symbol),
+            settled=all(update.symbol != symbol for update in findings.updates),
+        )
         now_ns = self._clock.now_ns()
         update = PositionUpdate(
             account=self._account,

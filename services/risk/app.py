@@ -9,11 +9,14 @@ from typing import Final
 
 import structlog
 
-from opensqt.core.events import Gate, GateBeat
+from opensqt.core.errors import Refusal
+from opensqt.core.events import Gate, GateBeat, PositionCheck
+from opensqt.core.numbers import plain
 from opensqt.core.risk.gate import BEAT_INTERVAL_NS
-from opensqt.ports import GATE, Clock, DependencyError, EventBus, GateStore
+from opensqt.ports import GATE, POSITION_CHECKS, Clock, DependencyError, EventBus, GateStore
 from opensqt.runtime.metrics import Metrics
 from services.risk.keeper import GateKeeper
+from services.risk.position_watch import BY, PositionWatch, reason, request_id
 
 BEAT_INTERVAL_S: Final = BEAT_INTERVAL_NS / 1e9
 
@@ -47,10 +50,15 @@ class RiskApp:
         self._bus = bus
         self._clock = clock
         self._keeper = GateKeeper(account=account, store=store, clock=clock)
+        self._positions = PositionWatch()
         self._listening = asyncio.Event()
+        self._loaded = asyncio.Event()
         self._beats = metrics.counter("gate_beats", "Beats that were sent, by outcome.", ("sent",))
         self._requests = metrics.counter(
             "gate_requests", "Requests to change the gate that were accepted.", ("action",)
+        )
+        self._divergences = metrics.counter(
+            "position_divergences", "Times that positions closed the gate.", ("symbol",)
         )
         metrics.gauge("gate_open", "1 while the gate lets exposure through.").set_function(
             lambda: float(self._keeper.gate.open)
@@ -69,6 +77,7 @@ class RiskApp:
                 group.create_task(self._listen(), name="gate-listen"),
                 group.create_task(self._beat(), name="gate-beat"),
                 group.create_task(self._save(), name="gate-save"),
+                group.create_task(self._watch_positions(), name="positions"),
             ]
             await stop.wait()
             for task in tasks:
@@ -159,6 +168,8 @@ class RiskApp:
             else:
                 gate = self._keeper.gate
                 _log.info("gate_loaded", revision=gate.revision, open=gate.open, reason=gate.reason)
+                self._positions.recall(self._keeper.requests)
+                self._loaded.set()
                 return
 
     async def _save(self) -> None:
@@ -194,3 +205,34 @@ class RiskApp:
         after = self._keeper.gate
         if after is not before:
             _log.warning("gate_adopted", revision=after.revision, open=after.open)
+
+    async def _watch_positions(self) -> None:
+        """Close the gate when the exchange holds something else than the ledger."""
+        await self._loaded.wait()
+        while True:
+            try:
+                async with self._bus.subscribe(POSITION_CHECKS) as checks:
+                    async for received in checks:
+                        if received.event.account == self._account:
+                            await self._judge(received.event)
+            except DependencyError as error:
+                _log.warning("bus_not_heard", problem=str(error))
+            await asyncio.sleep(RETRY_S)
+
+    async def _judge(self, check: PositionCheck) -> None:
+        if not self._positions.is_news(check):
+            return
+        _log.error(
+            "position_diverges",
+            symbol=check.symbol,
+            exchange=plain(check.exchange_quantity),
+            ledger=plain(check.ledger_quantity),
+            bound=plain(check.bound),
+        )
+        try:
+            await self.trip(request_id=request_id(check), reason=reason(check), by=BY)
+        except Refusal as refusal:  # too many trips wait for the store: they keep the gate closed
+            _log.error("gate_not_tripped", problem=str(refusal))
+            return
+        self._positions.closed_for(check)
+        self._divergences.labels(check.symbol).inc()

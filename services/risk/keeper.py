@@ -72,6 +72,11 @@ class GateKeeper:
         """Changes that are in effect and not stored yet."""
         return len(self._unsaved)
 
+    @property
+    def requests(self) -> tuple[str, ...]:
+        """Ids of the requests that changed the gate, oldest first, as far as they are kept."""
+        return tuple(self._answered)
+
     async def load(self) -> None:
         """Read the gate's history, or begin it.
 
