@@ -115,6 +115,11 @@ lock: $(DEV_STAMP) ## compile requirements/*.in to pinned, hashed *.txt (UPGRADE
 bench: $(DEV_STAMP) ## measure against floors taken in the same run
 	@$(BIN)/python -m benchmarks $(ARGS)
 
+.PHONY: chaos
+chaos: $(DEV_STAMP) ## break the running system on purpose and compare the books (RUNS=20)
+	@$(BIN)/python -m chaos $(if $(RUNS),--runs '$(RUNS)') $(if $(SEED),--seed '$(SEED)') \
+		$(if $(ONLY),--only $(ONLY)) $(if $(REPORT),--report '$(REPORT)')
+
 .PHONY: conformance
 conformance: $(RUN_STAMP) ## let exchange clients of others trade on the paper exchange
 	@PYTHON='$(PYTHON)' bash tests/conformance/run $(ARGS)

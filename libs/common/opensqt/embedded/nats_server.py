@@ -54,6 +54,11 @@ class NatsServer:
         """The URL for clients, without credentials."""
         return f"nats://127.0.0.1:{self.port}"
 
+    @property
+    def store(self) -> Path:
+        """Where JetStream keeps what it stores."""
+        return self.directory / "store"
+
     def configuration(self) -> str:
         """The text of the server's configuration file."""
         users = f"{{ user: {USER}, password: {json.dumps(self.password)} }}"
@@ -63,7 +68,7 @@ class NatsServer:
                 f'listen: "127.0.0.1:{self.port}"',
                 *(() if self.password is None else (f"authorization {users}",)),
                 "jetstream {",
-                f"  store_dir: {json.dumps(str(self.directory / 'store'))}",
+                f"  store_dir: {json.dumps(str(self.store))}",
                 "  max_memory_store: 64MB",
                 "  max_file_store: 2GB",
                 f"  sync_interval: {'always' if self.durable else '2m'}",

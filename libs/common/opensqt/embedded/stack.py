@@ -192,6 +192,10 @@ class Stack:
         for name in names:
             await self._supervisor.stop(name)
 
+    async def begin(self, name: str) -> None:
+        """Start a program that is down; returns before it is ready."""
+        await self._supervisor.start(name)
+
     async def restart(self, name: str, *, timeout_s: float = 60.0) -> None:
         """Stop a program if it runs, start it, and wait until it is ready.
 
