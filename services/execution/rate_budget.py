@@ -12,6 +12,7 @@ from typing import Final
 import structlog
 from aiolimiter import AsyncLimiter
 
+from opensqt.core.orders import EndReason
 from opensqt.ports import Clock
 from opensqt.runtime.metrics import Metrics
 from services.execution.config import RateLimitConfig
@@ -99,11 +100,11 @@ class RateBudget:
         await self._opening_weight.acquire()
         await self._weight.acquire()
 
-    def limited(self) -> None:
-        """The exchange refused a request because there were too many: openings pause."""
+    def limited(self, reason: EndReason) -> None:
+        """The exchange refused a request for want of something all openings share: they pause."""
         until_ns = self._clock.now_ns() + int(self._pause_s * 1e9)
         self._openings_paused_until_ns = max(self._openings_paused_until_ns, until_ns)
-        _log.warning("rate_limited", pause_s=self._pause_s)
+        _log.warning("openings_pause", reason=reason, pause_s=self._pause_s)
         self._pause_s = min(self._pause_s * 2, PAUSE_LAST_S)
 
     def served(self) -> None:

@@ -39,6 +39,9 @@ and all that gets its turn between them holds it up."""
 HEAD_START_S: Final = 0.005
 """What the market runs away from goes first; a cancel waits for the answers, or this long."""
 
+PAUSING: Final = frozenset({EndReason.RATE_LIMIT, EndReason.INSUFFICIENT_MARGIN})
+"""Refusals that would meet the next opening of any slot as well, so that openings pause."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -134,8 +137,8 @@ class Sending:
                 result = _result(order, OrderStatus.UNKNOWN, repr(error))
         self._metrics.place_seconds.observe((self._clock.now_ns() - started_ns) / 1e9)
         self._metrics.placements.labels(result.status, result.end_reason).inc()
-        if result.status is OrderStatus.REJECTED and result.end_reason is EndReason.RATE_LIMIT:
-            self._budget.limited()
+        if result.status is OrderStatus.REJECTED and result.end_reason in PAUSING:
+            self._budget.limited(result.end_reason)
         elif result.status is OrderStatus.NEW:
             self._budget.served()
         if result.end_reason is EndReason.DUPLICATE_ID:

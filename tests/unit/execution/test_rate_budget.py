@@ -6,6 +6,7 @@ from decimal import Decimal as D
 
 import pytest
 
+from opensqt.core.orders import EndReason
 from opensqt.runtime.metrics import Metrics
 from opensqt.testing.virtual_time import VirtualClock
 from services.execution.config import RateLimitConfig
@@ -87,7 +88,7 @@ async def test_pauses_double_up_to_a_bound_and_end_with_the_first_success() -> N
     spent = budget(RateLimitConfig())
     pauses_s = []
     for _ in range(10):
-        spent.limited()
+        spent.limited(EndReason.RATE_LIMIT)
         pauses_s.append(spent.openings_pause_s)
         assert not await spent.take_opening()
         assert await spent.take_cancel()
@@ -95,16 +96,16 @@ async def test_pauses_double_up_to_a_bound_and_end_with_the_first_success() -> N
     assert pauses_s[:4] == [1, 2, 4, 8]
     assert pauses_s[-1] == PAUSE_LAST_S
     spent.served()
-    spent.limited()
+    spent.limited(EndReason.RATE_LIMIT)
     assert spent.openings_pause_s == 1
 
 
 async def test_an_answer_that_was_under_way_does_not_end_a_pause() -> None:
     spent = budget(RateLimitConfig())
-    spent.limited()
+    spent.limited(EndReason.RATE_LIMIT)
     spent.served()
     await asyncio.sleep(1)
-    spent.limited()
+    spent.limited(EndReason.RATE_LIMIT)
     assert spent.openings_pause_s == 2
 
 
