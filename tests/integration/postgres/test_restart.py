@@ -1,4 +1,4 @@
-"""The store while its PostgreSQL is killed and comes back, and its migrations."""
+"""The store while its PostgreSQL is killed and comes back."""
 
 import asyncio
 import shutil
@@ -7,17 +7,15 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 
-from opensqt.adapters.postgres.migrate import GATE, LEDGER, Migrations, migrate
+from opensqt.adapters.postgres.migrate import migrate
 from opensqt.adapters.postgres.state_store import PostgresStateStore
 from opensqt.embedded.free_ports import free_ports
 from opensqt.embedded.postgres_server import PostgresServer
 from opensqt.ports import DependencyError
 from opensqt.runtime.config_models import PostgresConfig
-from opensqt.testing.contracts.state_store import place, reserve
-from opensqt.testing.grids import NOW_NS, batch_on, identity, opening
+from opensqt.testing.contracts.state_store import place, register, reserve
+from opensqt.testing.grids import batch_on, opening
 from opensqt.testing.servers import running
 
 pytestmark = pytest.mark.integration
@@ -60,7 +58,7 @@ async def config(postgres: Restartable) -> AsyncIterator[PostgresConfig]:
 async def test_goes_on_after_a_restart(postgres: Restartable, config: PostgresConfig) -> None:
     await migrate(config)
     async with PostgresStateStore.open(config) as store, store.committed() as changed:
-        await store.register(identity(), now_ns=NOW_NS)
+        await register(store)
         await place(store, opening(99))
         batch = batch_on(await store.load("btc"), opening(98))
         await postgres.stop()
@@ -76,7 +74,7 @@ async def test_goes_on_after_a_restart(postgres: Restartable, config: PostgresCo
                     await asyncio.sleep(0.1)
                 else:
                     break
-        assert outcome.book.revision == 2
+        assert outcome.book.revision == 3
         await place(store, opening(97))
         async with asyncio.timeout(BACK_WITHIN_S):
             assert await anext(changed) == "btc"
@@ -102,33 +100,3 @@ async def test_a_server_that_is_not_there_is_a_dependency() -> None:
     async with PostgresStateStore.open(config) as store:
         with pytest.raises(DependencyError):
             await store.ping()
-
-
-@pytest.mark.parametrize("migrations", [LEDGER, GATE], ids=["ledger", "gate"])
-def test_the_head_is_the_newest_migration(migrations: Migrations) -> None:
-    options = Config()
-    options.set_main_option("script_location", str(migrations.versions.parent))
-    options.set_main_option("version_locations", str(migrations.versions))
-    options.set_main_option("path_separator", "newline")
-    assert ScriptDirectory.from_config(options).get_heads() == [migrations.head]
-
-
-async def test_migrates_up_and_down(config: PostgresConfig) -> None:
-    from alembic import command
-    from sqlalchemy import create_engine
-
-    await asyncio.gather(*(migrate(config, m) for m in (LEDGER, GATE, LEDGER, GATE)))
-
-    def down() -> None:
-        url = config.dsn.get_secret_value().replace("postgresql://", "postgresql+psycopg://")
-        options = Config()
-        options.set_main_option("script_location", str(LEDGER.versions.parent))
-        options.attributes["schema"] = LEDGER.schema
-        with create_engine(url).begin() as connection:
-            options.attributes["connection"] = connection
-            command.downgrade(options, "base")
-
-    await asyncio.to_thread(down)
-    await migrate(config)
-    async with PostgresStateStore.open(config) as store:
-        assert await store.identities() == ()

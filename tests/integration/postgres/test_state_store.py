@@ -8,6 +8,8 @@ import pytest
 
 from opensqt.adapters.postgres.migrate import migrate
 from opensqt.adapters.postgres.state_store import PostgresStateStore
+from opensqt.core.errors import Refusal, RefusalReason
+from opensqt.core.grid.book import Standing
 from opensqt.core.orders import OrderStatus
 from opensqt.ports import StateStore
 from opensqt.runtime.config_models import PostgresConfig
@@ -16,9 +18,11 @@ from opensqt.testing.contracts.state_store import (
     StateStoreContract,
     apply,
     place,
+    register,
     reserve,
+    stand,
 )
-from opensqt.testing.grids import NOW_NS, batch_on, execution, filled, identity, opening, update
+from opensqt.testing.grids import NOW_NS, batch_on, execution, filled, opening, update
 
 pytestmark = pytest.mark.integration
 
@@ -66,7 +70,7 @@ class TestWithoutMemory(TestPostgresStateStore):
 async def replicas(config: PostgresConfig) -> AsyncIterator[tuple[StateStore, StateStore]]:
     await asyncio.gather(migrate(config), migrate(config))
     async with PostgresStateStore.open(config) as one, PostgresStateStore.open(config) as other:
-        await one.register(identity(), now_ns=NOW_NS)
+        await register(one)
         yield one, other
 
 
@@ -78,7 +82,7 @@ async def test_replicas_take_turns_on_one_grid(replicas: tuple[StateStore, State
     )
     book = await one.load("btc")
     assert book == await other.load("btc")
-    assert book.revision == 1 + len(orders)
+    assert book.revision == 2 + len(orders)
     assert book.totals.fills == len(orders)
 
 
@@ -104,6 +108,22 @@ async def test_a_batch_is_known_on_every_replica(replicas: tuple[StateStore, Sta
     assert results[0].value.to_place == results[1].value.to_place
 
 
+@pytest.mark.invariant(17)
+async def test_a_halt_holds_on_every_replica(replicas: tuple[StateStore, StateStore]) -> None:
+    one, other = replicas
+    await place(other, opening(99))  # it remembers the book as trading
+    await stand(one, lambda slots: slots.halt("liquidated", now_ns=NOW_NS))
+    with pytest.raises(Refusal) as refused:
+        await place(other, opening(98))
+    assert refused.value.reason is RefusalReason.BOT_NOT_TRADING
+    book = await other.load("btc")
+    assert (book.standing, book.standing_reason) == (Standing.HALTED, "liquidated")
+    (listed,) = await other.identities()
+    assert (listed.standing, listed.standing_reason) == (Standing.HALTED, "liquidated")
+    changes = await other.changes_after("btc", book.revision - 1, 9)
+    assert [change.standing for change in changes] == [Standing.HALTED]
+
+
 async def test_hears_of_the_other_replicas_commits(replicas: tuple[StateStore, StateStore]) -> None:
     one, other = replicas
     async with other.committed() as changed:
@@ -111,7 +131,7 @@ async def test_hears_of_the_other_replicas_commits(replicas: tuple[StateStore, S
         await place(one, opening(99))
         async with asyncio.timeout(SIGNAL_TIMEOUT_S):
             assert await anext(changed) == "btc"
-    assert [c.revision for c in await other.changes_after("btc", 0, 9)] == [1]
+    assert [c.revision for c in await other.changes_after("btc", 1, 9)] == [2]
 
 
 async def test_a_cancelled_change_leaves_no_wrong_memory(
@@ -127,5 +147,5 @@ async def test_a_cancelled_change_leaves_no_wrong_memory(
         await asyncio.gather(change, return_exceptions=True)
         await reserve(one, batch)  # whether it was committed or not
         book = await one.load("btc")
-        assert book.revision == n + 2
+        assert book.revision == n + 3
         assert len(book.live_orders()) == n + 2
