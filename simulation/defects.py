@@ -1,0 +1,238 @@
+"""Deliberate defects: what the referee must catch, or it proves nothing.
+
+Each is a mistake that somebody could make in the product's code, made at run time by replacing a
+piece of it. Where the product has a second line of defence against the same mistake, the defect
+takes it away too: it is the referee that is put to the test here, not the defence.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, Final
+from unittest import mock
+
+from opensqt.core.actions import ActionBatch
+from opensqt.core.events import OrderUpdate, UpdateSource
+from opensqt.core.grid import slots
+from opensqt.core.grid.book import GridChange
+from opensqt.core.grid.fills import CountedFill
+from opensqt.core.grid.results import Applied, Outcome, PlacementResult, Reservation
+from opensqt.core.grid.slots import SlotManager
+from opensqt.core.numbers import ZERO
+from opensqt.core.orders import EndReason, Execution, Order, OrderStatus
+from opensqt.ports import AccountFeed, CancelAnswer, CancelOutcome
+from services.execution.order_executor import OrderExecutor
+from services.execution.sending import Sending
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Defect:
+    """A mistake."""
+
+    name: str
+    mistake: str
+    """What somebody would have done."""
+    pieces: tuple[tuple[Any, str, Any], ...]
+    """What is replaced: owner, name, and by what."""
+
+
+@contextmanager
+def switched_on(name: str) -> Iterator[None]:
+    """Make a mistake while the context is open.
+
+    Raises:
+        KeyError: There is no defect of that name.
+    """
+    with ExitStack() as stack:
+        for owner, piece, instead in DEFECTS[name].pieces:
+            stack.enter_context(mock.patch.object(owner, piece, instead))
+        yield
+
+
+# --- no intent before send -----------------------------------------------------------------------
+
+
+async def _send_then_reserve(self: Any, batch: ActionBatch) -> Reservation:
+    """The commit saves a round trip if it runs beside the sending."""
+    admitted = await self._admit(batch)
+    now_ns = self._clock.now_ns()
+    deadline_ns = now_ns + self._placing_ns
+    book = await self._positions.grid(batch.bot_id)
+    guess = SlotManager(book).reserve(admitted, deadline_ns=deadline_ns, now_ns=now_ns).value
+    self._sending.begin(batch.bot_id, guess)
+    reservation: Reservation = await self._positions.reserve(admitted, deadline_ns=deadline_ns)
+    return reservation
+
+
+# --- resend on timeout ---------------------------------------------------------------------------
+
+_place: Final = Sending._place  # noqa: SLF001 - what a defect replaces
+
+
+async def _place_again(self: Any, order: Order) -> PlacementResult:
+    """No answer: surely it did not arrive."""
+    result = await _place(self, order)
+    if result.status is not OrderStatus.UNKNOWN:
+        return result
+    fresh = self._clock.now_ns() + (order.deadline_ns - order.created_ns)
+    return await _place(self, replace(order, deadline_ns=fresh))
+
+
+# --- fill not deduplicated -----------------------------------------------------------------------
+
+
+def _count_always(order: Order, update: OrderUpdate) -> CountedFill:
+    """Whatever an event reports is new."""
+    execution = update.execution
+    if execution is not None:
+        quantity, price = execution.quantity, execution.price
+    else:
+        quantity = max(ZERO, update.filled_quantity - order.filled_quantity)
+        price = update.average_price or order.price
+    filled = min(order.filled_quantity + quantity, order.quantity)
+    return CountedFill(
+        order=replace(
+            order,
+            filled_quantity=filled,
+            filled_quote=order.filled_quote + price * quantity,
+            executed_quantity=min(
+                order.executed_quantity + (execution.quantity if execution else ZERO),
+                order.quantity,
+            ),
+        ),
+        quantity=filled - order.filled_quantity,
+        quote=price * (filled - order.filled_quantity),
+        execution=None if execution is None else _owned(execution, order),
+    )
+
+
+def _owned(execution: Execution, order: Order) -> Execution:
+    return replace(execution, client_oid=order.client_oid, slot_price=order.slot_price)
+
+
+# --- partial fill dropped on cancel --------------------------------------------------------------
+
+_apply: Final = SlotManager.apply
+
+
+def _drop_on_cancel(self: SlotManager, update: OrderUpdate, *, now_ns: int) -> Outcome[Applied]:
+    """Cancelled means nothing happened, and what is over is over."""
+    order = self._book.orders.get(update.client_oid)
+    if order is not None and order.status is OrderStatus.CANCELED:
+        value = Applied(revision=self._book.revision, changed=False)
+        return Outcome(book=self._book, change=None, value=value)
+    if order is not None and update.status is OrderStatus.CANCELED:
+        update = replace(update, filled_quantity=ZERO, average_price=None, execution=None)
+    return _apply(self, update, now_ns=now_ns)
+
+
+# --- ack overwrites fill -------------------------------------------------------------------------
+
+_reported: Final = slots._reported  # noqa: SLF001 - what a defect replaces
+
+
+def _as_acknowledged(order: Order, said: OrderStatus, reason: EndReason, text: str = "") -> Order:
+    """The answer to the request is the freshest news there is."""
+    if said is OrderStatus.NEW:
+        return replace(order, status=said, filled_quantity=ZERO, filled_quote=ZERO)
+    return _reported(order, said, reason, text)
+
+
+# --- slot freed on failed cancel -----------------------------------------------------------------
+
+_outcome_of: Final = Sending._outcome_of  # noqa: SLF001 - what a defect replaces
+
+
+async def _freed_anyway(self: Any, order: Order, answer: CancelAnswer) -> OrderUpdate | None:
+    """The cancel was sent, so the order is gone."""
+    if answer.outcome not in (CancelOutcome.UNKNOWN, CancelOutcome.REFUSED):
+        return await _outcome_of(self, order, answer)
+    feed: AccountFeed = self._lookup
+    found = await feed.find_order(order.symbol, order.client_oid)
+    account = found.account if found is not None else ""
+    return OrderUpdate(
+        account=account,
+        symbol=order.symbol,
+        client_oid=order.client_oid,
+        exchange_order_id=order.exchange_order_id,
+        side=order.side,
+        status=OrderStatus.CANCELED,
+        end_reason=EndReason.CANCEL_REQUESTED,
+        price=order.price,
+        quantity=order.quantity,
+        filled_quantity=order.filled_quantity,
+        average_price=None,
+        execution=None,
+        source=UpdateSource.ANSWER,
+        exchange_time_ns=order.updated_ns,
+        receive_time_ns=self._clock.now_ns(),
+    )
+
+
+# --- stale revision accepted ---------------------------------------------------------------------
+
+_reserve: Final = SlotManager.reserve
+
+
+def _reserve_anyway(self: SlotManager, batch: ActionBatch, **how: Any) -> Outcome[Reservation]:
+    """The slots are checked one by one anyway."""
+    now = self._book
+    then = SlotManager(replace(now, revision=batch.state_revision))
+    outcome: Outcome[Reservation] = _reserve(then, batch, **how)
+    change = outcome.change
+    if change is None:
+        return outcome
+    revision = now.revision + 1
+    touched = tuple(replace(slot, revision=revision) for slot in change.slots)
+    assert change.batch is not None
+    record = replace(change.batch, revision=revision)
+    renumbered: GridChange = replace(change, revision=revision, slots=touched, batch=record)
+    book = replace(
+        outcome.book,
+        revision=revision,
+        slots={**now.slots, **{slot.price: slot for slot in touched}},
+        batches={**now.batches, record.batch_id: record},
+    )
+    value = replace(outcome.value, revision=revision)
+    return Outcome(book=book, change=renumbered, value=value)
+
+
+_ALL: Final = (
+    Defect(
+        name="no-intent-before-send",
+        mistake="orders are sent while their intents are being committed, not after",
+        pieces=((OrderExecutor, "_reserve", _send_then_reserve),),
+    ),
+    Defect(
+        name="resend-on-timeout",
+        mistake="an order without an answer is sent again",
+        pieces=((Sending, "_place", _place_again),),
+    ),
+    Defect(
+        name="fill-not-deduplicated",
+        mistake="an execution counts as often as it is told",
+        pieces=((slots, "count_fill", _count_always),),
+    ),
+    Defect(
+        name="partial-fill-dropped-on-cancel",
+        mistake="a cancelled order counts as not filled, and what is told of it later is ignored",
+        pieces=((SlotManager, "apply", _drop_on_cancel),),
+    ),
+    Defect(
+        name="ack-overwrites-fill",
+        mistake="the answer to a placement overwrites what the stream has told before it",
+        pieces=((slots, "_reported", _as_acknowledged),),
+    ),
+    Defect(
+        name="slot-freed-on-failed-cancel",
+        mistake="a cancel without an answer frees the slot",
+        pieces=((Sending, "_outcome_of", _freed_anyway),),
+    ),
+    Defect(
+        name="stale-revision-accepted",
+        mistake="a decision is carried out though the grid has changed since",
+        pieces=((SlotManager, "reserve", _reserve_anyway),),
+    ),
+)
+
+DEFECTS: Final = {defect.name: defect for defect in _ALL}
