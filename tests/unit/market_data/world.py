@@ -65,23 +65,25 @@ class World:
         )
         self.venue.quote(BTC, D("60000.0"), D("60000.1"))
         self.store = MemoryStore()
-        self.positions = MemoryPositions(self.store, self.clock)
+        self.positions = MemoryPositions(self.store, self.clock, confirms=False)
         self.bus = FlakyBus()
         self.metrics = Metrics()
         self.applied: list[OrderUpdate] = []
         self.put_aside: list[OrderUpdate] = []
 
-    async def register(self, bot_id: str = "alpha") -> None:
+    async def register(
+        self, bot_id: str = "alpha", *, account: str = "main", epoch: int = 7
+    ) -> None:
         await self.positions.register_grid(
             GridIdentity(
                 bot_id=bot_id,
-                account="main",
+                account=account,
                 symbol=BTC,
                 quote="USDT",
                 direction=Direction.LONG,
                 anchor=D(60000),
                 interval=D(100),
-                epoch=7,
+                epoch=epoch,
             )
         )
 
@@ -122,14 +124,18 @@ class World:
                 (self.put_aside if applied.quarantined else self.applied).append(received.event)
                 await received.ack()
 
-    async def grid(self) -> GridBook:
-        return await self.store.load("alpha")
+    async def grid(self, bot_id: str = "alpha") -> GridBook:
+        return await self.store.load(bot_id)
 
-    async def reserve(self, *prices: int, quantity: str = "0.010") -> list[Order]:
+    async def reserve(
+        self, *prices: int, quantity: str = "0.010", bot_id: str = "alpha"
+    ) -> list[Order]:
         """Commit intents to buy."""
+        grid = await self.grid(bot_id)
         batch = ActionBatch(
-            bot_id="alpha",
-            state_revision=(await self.grid()).revision,
+            bot_id=bot_id,
+            epoch=grid.identity.epoch,
+            state_revision=grid.revision,
             actions=tuple(
                 Place(
                     slot_price=D(price),
@@ -148,12 +154,14 @@ class World:
         deadline_ns = self.clock.now_ns() + 3 * 10**9
         return list((await self.positions.reserve(batch, deadline_ns=deadline_ns)).to_place)
 
-    async def place(self, *prices: int, quantity: str = "0.010") -> list[Order]:
+    async def place(
+        self, *prices: int, quantity: str = "0.010", bot_id: str = "alpha"
+    ) -> list[Order]:
         """Commit, send and record, as execution does."""
-        orders = await self.reserve(*prices, quantity=quantity)
+        orders = await self.reserve(*prices, quantity=quantity, bot_id=bot_id)
         results = tuple([await self.venue.place(order) for order in orders])
         assert all(result.status is OrderStatus.NEW for result in results)
-        await self.positions.record("alpha", results)
+        await self.positions.record(bot_id, results)
         return orders
 
     async def order(self, client_oid: str) -> Order:
