@@ -120,6 +120,18 @@ chaos: $(DEV_STAMP) ## break the running system on purpose and compare the books
 	@$(BIN)/python -m chaos $(if $(RUNS),--runs '$(RUNS)') $(if $(SEED),--seed '$(SEED)') \
 		$(if $(ONLY),--only $(ONLY)) $(if $(REPORT),--report '$(REPORT)')
 
+# Options of `make sim`; `.venv/bin/python -m simulation --help` explains them.
+SIM_OPTIONS = \
+	$(if $(SEEDS),--seeds '$(SEEDS)') \
+	$(if $(FROM),--from '$(FROM)') \
+	$(if $(SEED),--seed '$(SEED)') \
+	$(if $(DEFECT),--defect '$(DEFECT)') \
+	$(if $(JOBS),--jobs '$(JOBS)')
+
+.PHONY: sim
+sim: $(DEV_STAMP) ## simulate the whole system with faults (SEEDS=1000 FROM=0, or SEED=4711)
+	@$(BIN)/python -m simulation $(SIM_OPTIONS) $(ARGS)
+
 .PHONY: conformance
 conformance: $(RUN_STAMP) ## let exchange clients of others trade on the paper exchange
 	@PYTHON='$(PYTHON)' bash tests/conformance/run $(ARGS)

@@ -4,4 +4,5 @@ import sys
 
 from simulation.command import main
 
-sys.exit(main())
+if __name__ == "__main__":  # the processes that run the seeds import this too
+    sys.exit(main())
