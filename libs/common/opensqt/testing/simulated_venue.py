@@ -12,6 +12,7 @@ from typing import Final
 from opensqt.adapters.inbox import QueueInbox
 from opensqt.core.events import (
     Candle,
+    Forced,
     OrderUpdate,
     Position,
     PositionUpdate,
@@ -20,6 +21,7 @@ from opensqt.core.events import (
 from opensqt.core.exchange.account import Account
 from opensqt.core.exchange.engine import SimulatedExchange
 from opensqt.core.exchange.events import AccountChanged, Event, OrderChanged, OrderRefused, Refused
+from opensqt.core.exchange.forced import forced_by_id
 from opensqt.core.exchange.market import MarketTrade, Quote
 from opensqt.core.exchange.orders import Fill, OrderRequest, OrderType, TimeInForce
 from opensqt.core.exchange.orders import Order as ExchangeOrder
@@ -102,6 +104,31 @@ class SimulatedVenue:
         now_ns = self._clock.now_ns()
         trade = MarketTrade(price=price, quantity=quantity, buyer_is_maker=True, time_ns=now_ns)
         self._send(self.exchange.on_trade(symbol, trade, now_ns=now_ns))
+
+    def force_close(self, symbol: str, kind: Forced, quantity: Decimal | None = None) -> None:
+        """Let the exchange close the position, or a part of it."""
+        now_ns = self._clock.now_ns()
+        self._send(
+            self.exchange.force_close(
+                self._account, symbol, kind=kind, quantity=quantity, now_ns=now_ns
+            )
+        )
+
+    def expire_in_match(self, client_oid: str, symbol: str) -> None:
+        """Let self-trade prevention take back an open order."""
+        order = self._books.find(symbol, client_order_id=client_oid)
+        assert order is not None, f"{client_oid}: no such order"
+        now_ns = self._clock.now_ns()
+        self._send(
+            self.exchange.expire_in_match(
+                self._account, symbol, order_id=order.order_id, now_ns=now_ns
+            )
+        )
+
+    def cancel_all(self, symbol: str) -> None:
+        """Let the exchange cancel every open order: its dead-man's switch, or a delisting."""
+        now_ns = self._clock.now_ns()
+        self._send(self.exchange.cancel_all(self._account, symbol, now_ns=now_ns))
 
     def tell_market(self, symbol: str, event: MarketEvent) -> None:
         """Put an event on the market's stream."""
@@ -300,7 +327,6 @@ class SimulatedVenue:
     def _update(
         self, order: ExchangeOrder, source: UpdateSource, fill: Fill | None = None
     ) -> OrderUpdate:
-        ended = order.status in (OrderStatus.CANCELED, OrderStatus.EXPIRED)
         return OrderUpdate(
             account=self._account,
             symbol=order.symbol,
@@ -308,7 +334,7 @@ class SimulatedVenue:
             exchange_order_id=str(order.order_id),
             side=order.side,
             status=order.status,
-            end_reason=EndReason.CANCEL_REQUESTED if ended else EndReason.NONE,
+            end_reason=_end_reason(order),
             price=order.price,
             quantity=order.quantity,
             filled_quantity=order.executed,
@@ -317,6 +343,7 @@ class SimulatedVenue:
             source=source,
             exchange_time_ns=order.updated_ns,
             receive_time_ns=self._clock.now_ns(),
+            forced=forced_by_id(order.client_order_id),
         )
 
     def _execution(self, fill: Fill, *, client_oid: str) -> Execution:
@@ -345,6 +372,17 @@ def _position(symbol: str, quantity: Decimal, entry_price: Decimal) -> Position:
         unrealised_pnl=None,
         liquidation_price=None,
     )
+
+
+def _end_reason(order: ExchangeOrder) -> EndReason:
+    """As far as an exchange's payload tells."""
+    if order.status is OrderStatus.CANCELED:
+        return EndReason.CANCEL_REQUESTED
+    if order.status is not OrderStatus.EXPIRED:
+        return EndReason.NONE
+    if order.expired_in_match:
+        return EndReason.SELF_TRADE_PREVENTION
+    return EndReason.REDUCE_ONLY_REJECTED if order.reduce_only else EndReason.OTHER
 
 
 def _answer(

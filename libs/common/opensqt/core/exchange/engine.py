@@ -11,6 +11,7 @@ from dataclasses import replace
 from decimal import Decimal
 from itertools import count
 
+from opensqt.core.events import Forced
 from opensqt.core.exchange.account import Account, Payment, round_money
 from opensqt.core.exchange.checks import check_amend, check_place
 from opensqt.core.exchange.events import (
@@ -22,6 +23,7 @@ from opensqt.core.exchange.events import (
     Refused,
 )
 from opensqt.core.exchange.executions import Executions
+from opensqt.core.exchange.forced import close_position, liquidate
 from opensqt.core.exchange.margin import Margin, account_margin
 from opensqt.core.exchange.market import Market, MarketTrade, Quote
 from opensqt.core.exchange.orders import Change, Order, OrderRequest
@@ -135,6 +137,48 @@ class SimulatedExchange:
             self._executions.end(owner, order, Change.CANCELED, now_ns=now_ns) for order in mine
         )
 
+    def expire_in_match(
+        self, account: str, symbol: str, *, order_id: int, now_ns: int
+    ) -> tuple[Event, ...]:
+        """Let self-trade prevention take back an open order, as if it had met one of its own."""
+        owner = self.accounts[account]
+        order = owner.find(symbol, order_id=order_id)
+        if order is None or not order.open:
+            return (_refusal(account, symbol, RuleBroken(Refused.ORDER_UNKNOWN, "an open order")),)
+        return (self._executions.end(owner, order, Change.EXPIRED_IN_MATCH, now_ns=now_ns),)
+
+    def force_close(
+        self,
+        account: str,
+        symbol: str,
+        *,
+        kind: Forced,
+        quantity: Decimal | None = None,
+        now_ns: int,
+    ) -> tuple[Event, ...]:
+        """Close a position, or a part of it, as the exchange does on its own account.
+
+        The open orders of the market are taken back first.
+
+        Args:
+            account: Whose.
+            symbol: The market.
+            kind: LIQUIDATION, DELEVERAGING or SETTLEMENT.
+            quantity: How much, in base; None, or more than is held: all.
+            now_ns: When.
+        """
+        return tuple(
+            close_position(
+                self._executions,
+                self.markets[symbol],
+                self.accounts[account],
+                kind=kind,
+                quantity=quantity,
+                order_id=self._take_order_id(),
+                now_ns=now_ns,
+            )
+        )
+
     def amend(
         self,
         account: str,
@@ -211,7 +255,7 @@ class SimulatedExchange:
                 margin = account_margin(owner, self.markets)
                 if margin.equity <= margin.maintenance:
                     ids = iter(self._take_order_id, None)
-                    events += self._executions.liquidate(owner, ids, now_ns=now_ns)
+                    events += liquidate(self._executions, self.markets, owner, ids, now_ns=now_ns)
         return tuple(events)
 
     def settle_funding(self, symbol: str, rate: Decimal, *, now_ns: int) -> tuple[Event, ...]:

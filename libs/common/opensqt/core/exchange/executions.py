@@ -1,6 +1,6 @@
 """Carrying out: fills, endings and the queues, each booked the moment it happens."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from itertools import count
 
@@ -8,7 +8,7 @@ from opensqt.core.exchange.account import Account, round_money
 from opensqt.core.exchange.book import RestingSide
 from opensqt.core.exchange.events import AccountChanged, AccountReason, Event, OrderChanged
 from opensqt.core.exchange.market import Market, MarketTrade, Quote
-from opensqt.core.exchange.orders import Change, Fill, Order, OrderType, TimeInForce
+from opensqt.core.exchange.orders import Change, Fill, Order, TimeInForce
 from opensqt.core.numbers import ZERO
 from opensqt.core.orders import Side
 
@@ -132,51 +132,6 @@ class Executions:
             if len(resting):
                 hits = trade.buyer_is_maker is (side is Side.BUY)
                 resting.trade(trade.price, trade.quantity, hits=hits, take=take)
-        return events
-
-    def liquidate(self, owner: Account, order_ids: Iterable[int], *, now_ns: int) -> list[Event]:
-        """Cancel every order and close every position at its mark price.
-
-        The closing orders carry client ids that begin with ``autoclose-``, as Binance's do. A loss
-        beyond the wallet leaves it negative: there is no insurance fund.
-        """
-        ids = iter(order_ids)
-        events: list[Event] = [
-            self.end(owner, order, Change.CANCELED, now_ns=now_ns)
-            for order in tuple(owner.open_orders.values())
-        ]
-        for symbol, position in tuple(owner.positions.items()):
-            mark = self._markets[symbol].mark
-            if not position.quantity or mark is None:
-                continue
-            order_id = next(ids)
-            order = Order(
-                order_id=order_id,
-                account=owner.name,
-                client_order_id=f"autoclose-{order_id}",
-                symbol=symbol,
-                side=Side.SELL if position.quantity > ZERO else Side.BUY,
-                type=OrderType.MARKET,
-                time_in_force=TimeInForce.IOC,
-                price=None,
-                quantity=abs(position.quantity),
-                reduce_only=True,
-                good_till_ns=None,
-                created_ns=now_ns,
-                updated_ns=now_ns,
-            )
-            owner.keep(order)
-            events.append(OrderChanged(change=Change.NEW, order=order, fill=None, time_ns=now_ns))
-            events += self.fill(
-                owner,
-                order,
-                mark,
-                order.quantity,
-                maker=False,
-                now_ns=now_ns,
-                fee_rate=self._markets[symbol].rules.liquidation_fee,
-                change=Change.CALCULATED,
-            )
         return events
 
     def _allowed(self, owner: Account, order: Order, quantity: Decimal) -> Decimal:

@@ -44,6 +44,8 @@ class Change(StrEnum):
     TRADE = "TRADE"
     CANCELED = "CANCELED"
     EXPIRED = "EXPIRED"
+    EXPIRED_IN_MATCH = "EXPIRED_IN_MATCH"
+    """Taken back by self-trade prevention: a status on Binance, whose execution type is EXPIRED."""
     AMENDMENT = "AMENDMENT"
     CALCULATED = "CALCULATED"
     """A fill of a liquidation."""
@@ -88,6 +90,8 @@ class Order:
     """Cumulative filled quantity."""
     executed_quote: Decimal = ZERO
     """Cumulative price times quantity of the fills."""
+    expired_in_match: bool = False
+    """It has EXPIRED, and that because it would have traded with an order of its own account."""
 
     @property
     def remaining(self) -> Decimal:
@@ -121,7 +125,12 @@ class Order:
 
     def ended(self, change: Change, *, now_ns: int) -> "Order":
         """The order after it was cancelled or has expired; what filled stays filled."""
-        return replace(self, status=_after(self.status, change), updated_ns=now_ns)
+        return replace(
+            self,
+            status=_after(self.status, change),
+            updated_ns=now_ns,
+            expired_in_match=change is Change.EXPIRED_IN_MATCH,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,10 +162,12 @@ _LIFE: Final[Mapping[tuple[OrderStatus, Change, bool], OrderStatus]] = {
     (_S.NEW, Change.TRADE, True): _S.FILLED,
     (_S.NEW, Change.CANCELED, False): _S.CANCELED,
     (_S.NEW, Change.EXPIRED, False): _S.EXPIRED,
+    (_S.NEW, Change.EXPIRED_IN_MATCH, False): _S.EXPIRED,
     (_S.PARTIALLY_FILLED, Change.TRADE, False): _S.PARTIALLY_FILLED,
     (_S.PARTIALLY_FILLED, Change.TRADE, True): _S.FILLED,
     (_S.PARTIALLY_FILLED, Change.CANCELED, False): _S.CANCELED,
     (_S.PARTIALLY_FILLED, Change.EXPIRED, False): _S.EXPIRED,
+    (_S.PARTIALLY_FILLED, Change.EXPIRED_IN_MATCH, False): _S.EXPIRED,
 }
 
 
