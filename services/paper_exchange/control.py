@@ -3,7 +3,8 @@
 Plain HTTP on loopback. ``GET /control/status`` says how far the market is; ``GET /control/books``
 is the exchange's own view of every account, for comparing with what a bot believes;
 ``POST /control/market`` starts, pauses or stops the market, ``POST /control/faults`` sets faults,
-``POST /control/disconnect`` and ``POST /control/expire_listen_keys`` break streams.
+``POST /control/disconnect`` and ``POST /control/expire_listen_keys`` break streams. What the
+exchange can be told to do to an account is in `interventions`.
 """
 
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from opensqt.core.exchange.orders import Order
 from opensqt.core.numbers import plain
 from services.paper_exchange import encode
 from services.paper_exchange.faults import PRESETS, Faults
+from services.paper_exchange.interventions import INTERVENTIONS, InterventionError, intervene
 from services.paper_exchange.market.player import Player
 from services.paper_exchange.venue import Venue
 from services.paper_exchange.wording import ms
@@ -52,6 +54,7 @@ class ControlServer:
                 web.post("/control/market", self._market),
                 web.post("/control/disconnect", self._disconnect),
                 web.post("/control/expire_listen_keys", self._expire_listen_keys),
+                *(web.post(f"/control/{name}", self._intervene) for name in INTERVENTIONS),
             ]
         )
         return app
@@ -157,6 +160,16 @@ class ControlServer:
             return _refuse(f"action {action!r}; allowed: {', '.join(actions)}")
         actions[action]()
         return _answer(self.status())
+
+    async def _intervene(self, request: web.Request) -> web.Response:
+        kind = INTERVENTIONS[request.path.rpartition("/")[2]]
+        try:
+            wanted = kind.model_validate_json(await request.read())
+            return _answer(intervene(self._venue, wanted))
+        except ValidationError as error:
+            return _refuse("; ".join(f"{item['loc']}: {item['msg']}" for item in error.errors()))
+        except InterventionError as error:
+            return _refuse(str(error))
 
     async def _disconnect(self, _: web.Request) -> web.Response:
         return _answer({"disconnected": self._venue.hub.cut_all()})

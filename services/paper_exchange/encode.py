@@ -5,7 +5,7 @@ from typing import Any
 
 from opensqt.core.exchange.account import Account
 from opensqt.core.exchange.market import Market
-from opensqt.core.exchange.orders import Fill, Order, OrderType, TimeInForce
+from opensqt.core.exchange.orders import Change, Fill, Order, OrderType, TimeInForce
 from opensqt.core.numbers import ZERO
 from opensqt.core.orders import OrderStatus
 from services.paper_exchange.config import SymbolConfig
@@ -25,7 +25,7 @@ def order(item: Order, wording: Wording, *, status: OrderStatus | None = None) -
     return {
         "orderId": item.order_id,
         "symbol": item.symbol,
-        "status": status or item.status,
+        "status": status or order_status(item),
         "clientOrderId": item.client_order_id,
         "price": wording.price(item.price or ZERO),
         "avgPrice": wording.price(ZERO if acknowledged else item.average_price),
@@ -49,6 +49,11 @@ def order(item: Order, wording: Wording, *, status: OrderStatus | None = None) -
         "time": ms(item.created_ns),
         "updateTime": ms(item.updated_ns),
     }
+
+
+def order_status(item: Order) -> str:
+    """The status, which on Binance says when self-trade prevention has expired an order."""
+    return Change.EXPIRED_IN_MATCH if item.expired_in_match else item.status
 
 
 def time_in_force(item: Order) -> str:

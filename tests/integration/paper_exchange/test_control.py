@@ -231,3 +231,58 @@ async def test_a_bad_configuration_is_refused_with_key_and_reason(
     assert running.returncode == 2, output
     assert key in output.decode()
     assert reason in output.decode()
+
+
+async def test_a_liquidation_takes_back_the_orders_and_closes_the_position(paper: Paper) -> None:
+    await paper.order("BUY", "0.03", newClientOrderId="x")
+    await paper.order("BUY", "0.01", "59000", newClientOrderId="y")
+    body = {"account": "paper", "symbol": SYMBOL, "kind": "LIQUIDATION", "fraction": "0.5"}
+    answer = await paper.control("force_close", body)
+    assert answer.json == {"events": 4, "position": "0.015", "open_orders": 0}
+    books = (await paper.control("books")).json["accounts"]["paper"]
+    forced = books["orders"][-1]
+    assert forced["clientOrderId"].startswith("autoclose-")
+    assert (forced["status"], forced["side"]) == ("FILLED", "SELL")
+    assert books["orders"][1]["status"] == "CANCELED"
+    rest = await paper.control("force_close", {"account": "paper", "symbol": SYMBOL})
+    assert rest.json["position"] == "0"
+
+
+async def test_self_trade_prevention_and_a_mass_cancel(paper: Paper) -> None:
+    for number in range(3):
+        await paper.order("BUY", "0.01", "59000", newClientOrderId=f"y{number}")
+    where = {"account": "paper", "symbol": SYMBOL}
+    answer = await paper.control("expire_in_match", {**where, "client_order_id": "y1"})
+    assert answer.json["open_orders"] == 2
+    again = await paper.control("expire_in_match", {**where, "client_order_id": "y1"})
+    assert (again.status, again.json) == (400, {"error": "ORDER_UNKNOWN; allowed: an open order"})
+    assert (await paper.control("cancel_all", where)).json["open_orders"] == 0
+    books = (await paper.control("books")).json["accounts"]["paper"]
+    assert [order["status"] for order in books["orders"]] == [
+        "CANCELED",
+        "EXPIRED_IN_MATCH",
+        "CANCELED",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "said"),
+    [
+        ("cancel_all", {"account": "paper", "symbol": "DOGEUSDT"}, "symbol 'DOGEUSDT'; allowed"),
+        ("cancel_all", {"account": "nobody", "symbol": SYMBOL}, "account 'nobody'; allowed"),
+        ("force_close", {"account": "paper", "symbol": SYMBOL, "kind": "SPITE"}, "kind"),
+        ("force_close", {"account": "paper", "symbol": SYMBOL, "quantity": "-1"}, "quantity"),
+        (
+            "force_close",
+            {"account": "paper", "symbol": SYMBOL, "quantity": "1", "fraction": "1"},
+            "one of both",
+        ),
+        ("expire_in_match", {"account": "paper", "symbol": SYMBOL}, "client_order_id"),
+    ],
+)
+async def test_what_cannot_be_done_is_refused(
+    paper: Paper, path: str, body: dict[str, str], said: str
+) -> None:
+    answer = await paper.control(path, body)
+    assert answer.status == 400
+    assert said in answer.json["error"]
