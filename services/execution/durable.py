@@ -30,8 +30,9 @@ WORKFLOW_NAME: Final = "settle_batch"
 
 APPLICATION_VERSION: Final = "settle-1"
 """Recovery takes up the workflows of the same version only. It names the sequence of steps in
-`_settle_batch`: change it when that changes, and not otherwise. DBOS wants it to differ between the
-applications of one database, so the account is added."""
+`_settle_batch`: change it when that changes, and not otherwise; what an older version began is then
+left to the reaper. DBOS wants it to differ between the applications of one database, so the account
+is added."""
 
 SETTLED: Final = "settled"
 LEFT_TO_REAPER: Final = "left to the reaper"
@@ -214,8 +215,12 @@ class DurableSettlement:
             self._running.pop(task.task_id, None)
 
     async def _sweep(self) -> None:
-        """Delete what finished long ago."""
+        """Give up what another version began; delete what finished long ago."""
         pause_s = SWEEP_INTERVAL_S
+        try:
+            await self._give_up_other_versions()
+        except DBOS_ERRORS as problem:
+            _log.warning("tasks_of_other_versions_not_given_up", problem=str(problem))
         while True:
             await asyncio.sleep(pause_s)
             pause_s = SWEEP_INTERVAL_S
@@ -224,6 +229,23 @@ class DurableSettlement:
                     pause_s = SWEEP_PAUSE_S
             except DBOS_ERRORS as problem:
                 _log.warning("finished_workflows_not_deleted", problem=str(problem))
+
+    async def _give_up_other_versions(self) -> None:
+        """Workflows with other steps cannot be replayed; the reaper finds what they left."""
+        unfinished = await DBOS.list_workflows_async(
+            status=["PENDING", "ENQUEUED"],
+            name=WORKFLOW_NAME,
+            load_input=False,
+            load_output=False,
+        )
+        others = [s for s in unfinished if s.app_version != _version_of(self._account)]
+        if others:
+            await DBOS.cancel_workflows_async([status.workflow_id for status in others])
+            _log.warning(
+                "settle_tasks_left_to_reaper",
+                tasks=len(others),
+                versions=sorted({status.app_version or "" for status in others}),
+            )
 
     async def _delete_finished(self) -> int:
         now = datetime.fromtimestamp(self._clock.now_ns() / 1e9, UTC)
@@ -240,6 +262,10 @@ class DurableSettlement:
         return len(old)
 
 
+def _version_of(account: str) -> str:
+    return f"{APPLICATION_VERSION}-{account}"
+
+
 def _dbos_config(config: SettlementConfig, account: str) -> DBOSConfig:
     return {
         "name": f"opensqt-execution-{account}",
@@ -252,7 +278,7 @@ def _dbos_config(config: SettlementConfig, account: str) -> DBOSConfig:
                 "connect_timeout": config.postgres.connect_timeout_s,
             }
         },
-        "application_version": f"{APPLICATION_VERSION}-{account}",
+        "application_version": _version_of(account),
         "executor_id": config.executor_id or f"execution-{account}",
         # Never pickle: what is in the database is data, not code.
         "serializer": DBOSPortableJSONSerializer(),

@@ -12,6 +12,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from pydantic import SecretStr
+from structlog.testing import capture_logs
 
 from opensqt.runtime.clock import SystemClock
 from opensqt.runtime.config_models import PostgresConfig
@@ -129,6 +130,35 @@ async def test_what_finished_long_ago_is_deleted(
         for table in ("workflow_input", "operation_outputs"):
             rows = connection.execute(f"SELECT count(*) FROM dbos.{table}").fetchone()
             assert rows == (0,)
+
+
+@pytest.mark.invariant(18, 26)
+async def test_what_another_version_began_is_given_up_and_left_to_the_reaper(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(durable_module, "APPLICATION_VERSION", "settle-0")
+        async with durable(database, Rounds(3600.0)) as settlement:
+            await settlement.see_to(task(1))
+            await settlement.see_to(task(2))
+    assert set(statuses(database).values()) == {"PENDING"}
+
+    rounds = Rounds(None)
+    with capture_logs() as logs:
+        async with durable(database, rounds) as settlement:
+            await until_idle(settlement)
+            # False: whoever asks has to see to its orders himself, as the reaper does.
+            assert not await settlement.see_to(task(1))
+            assert await settlement.see_to(task(3))
+            await until_idle(settlement)
+    assert statuses(database) == {
+        "alpha:1": "CANCELLED",
+        "alpha:2": "CANCELLED",
+        "alpha:3": "SUCCESS",
+    }
+    assert rounds.of == {task(3).client_oids: 1}
+    [told] = [line for line in logs if line["event"] == "settle_tasks_left_to_reaper"]
+    assert (told["log_level"], told["tasks"]) == ("warning", 2)
 
 
 @asynccontextmanager

@@ -229,6 +229,7 @@ async def test_a_cancel_that_was_committed_and_never_sent_is_sent_at_the_next_st
     assert world.book.orders[order.client_oid].status is OrderStatus.CANCELED
 
 
+@pytest.mark.invariant(26)
 async def test_the_reaper_finds_what_a_task_of_that_id_did_not_finish(world: World) -> None:
     """Such as the batch of an older ledger, whose revisions count from zero again."""
     async with world.running() as app:
