@@ -104,7 +104,7 @@ async def state_service(stage: Stage) -> AsyncIterator[dict[str, Any]]:
         identity: open_channel(
             peer, identity="state", tls=TlsConfig.model_validate(stage.tls(identity))
         )
-        for identity in ("strategy", "execution")
+        for identity in ("strategy", "execution", "market_data")
     }
     try:
         yield {
@@ -121,7 +121,9 @@ class Bot:
 
     def __init__(self, stubs: dict[str, Any], bot_id: str) -> None:
         self._strategy, self._execution = stubs["strategy"], stubs["execution"]
+        self._market_data = stubs["market_data"]
         self._bot_id = bot_id
+        self._epoch = 0
         self._revision = 0
 
     async def register(self) -> None:
@@ -137,7 +139,11 @@ class Bot:
         answer = await self._strategy.RegisterGrid(
             state_service_pb2.RegisterGridRequest(request_id=self._bot_id, identity=identity)
         )
-        self._revision = answer.grid.revision
+        self._epoch = answer.grid.identity.epoch
+        confirmed = await self._market_data.ConfirmGrid(
+            state_service_pb2.ConfirmGridRequest(bot_id=self._bot_id, epoch=self._epoch)
+        )
+        self._revision = confirmed.revision
 
     async def round(self, count: int) -> None:
         """Reserve so many slots, then record that their orders never came to be."""
@@ -145,8 +151,9 @@ class Bot:
         now.GetCurrentTime()
         deadline = Timestamp(seconds=now.seconds + 5)
         batch = actions_pb2.ActionBatch(
-            batch_id=f"{self._bot_id}:{self._revision}",
+            batch_id=f"{self._bot_id}:{self._epoch}:{self._revision}",
             bot_id=self._bot_id,
+            epoch=self._epoch,
             state_revision=self._revision,
             actions=[actions_pb2.Action(place=place(level)) for level in range(count)],
             price_time=now,

@@ -6,6 +6,7 @@ from typing import Final
 
 import structlog
 
+from opensqt.core.grid.book import GridChange
 from opensqt.ports import GRID_CHANGES, DependencyError, EventBus, StateStore
 from opensqt.runtime.crash_points import CrashPoint, crash_point
 from opensqt.runtime.metrics import Metrics
@@ -79,7 +80,7 @@ class Outbox:
                     GRID_CHANGES,
                     change.bot_id,
                     change,
-                    message_id=f"{change.bot_id}:{change.revision}",
+                    message_id=message_id(change),
                 )
             crash_point(CrashPoint.PUBLISHING_BEFORE_MARK)
             await self._store.mark_published(changes)
@@ -92,3 +93,12 @@ class Outbox:
         except TimeoutError:
             return
         await asyncio.sleep(GATHER_S)
+
+
+def message_id(change: GridChange) -> str:
+    """The same whenever a change is published again, and that of no other.
+
+    Bot and revision would not do: after a ledger was lost, the revisions of the next one begin
+    again, and the bus would take its changes for those that it has already.
+    """
+    return f"{change.bot_id}:{change.revision}:{change.commit_time_ns}"

@@ -131,9 +131,11 @@ class Bench:
         return await self.positions.grid("alpha")
 
     async def decide(self, *actions: Action) -> None:
+        grid = await self.grid()
         batch = ActionBatch(
             bot_id="alpha",
-            state_revision=(await self.grid()).revision,
+            epoch=grid.identity.epoch,
+            state_revision=grid.revision,
             actions=actions,
             price_time_ns=CLOCK.now_ns(),
         )

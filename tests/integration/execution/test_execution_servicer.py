@@ -106,7 +106,7 @@ async def test_bad_input_has_its_own_status_and_changes_nothing(
     price_nan.actions[0].place.price.value = "NaN"
     side_missing.actions[0].place.ClearField("side")
     del empty.actions[:]
-    bad_id.batch_id = "alpha:99"
+    bad_id.batch_id = "alpha:7:99"
     table = [
         (price_nan, grpc.StatusCode.INVALID_ARGUMENT, "NOT_A_DECIMAL", "batch.actions[0].place.price"),
         (side_missing, grpc.StatusCode.INVALID_ARGUMENT, "ENUM_UNSPECIFIED", "batch.actions[0].place.side"),
@@ -141,7 +141,7 @@ async def test_bad_input_has_its_own_status_and_changes_nothing(
     with pytest.raises(grpc.aio.AioRpcError) as refused:
         await stub(served, "strategy").SubmitActions(pb.SubmitActionsRequest())
     assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
-    assert (await world.grid()).revision == 0
+    assert (await world.grid()).revision == 1
 
 
 async def test_a_closed_gate_is_told(world: World, served: Loopback) -> None:

@@ -67,6 +67,7 @@ class System:
         grid = await self.positions.grid("alpha")
         batch = ActionBatch(
             bot_id="alpha",
+            epoch=grid.identity.epoch,
             state_revision=grid.revision,
             actions=tuple(
                 Place(

@@ -17,7 +17,7 @@ from opensqt.core.orders import Order, OrderStatus
 from opensqt.market_maker.v1 import state_pb2, state_service_pb2
 from opensqt.market_maker.v1.state_service_pb2_grpc import StateServiceStub
 from opensqt.runtime.errors import refusal_of
-from opensqt.testing.contracts.state_store import place
+from opensqt.testing.contracts.state_store import place, register
 from opensqt.testing.grids import DEADLINE_NS, batch_on, cancel, filled, identity, opening
 from opensqt.testing.loopback import Loopback
 from opensqt.testing.memory_store import MemoryStore
@@ -38,7 +38,7 @@ PLACE = "batch.actions[0].place"
 @pytest.fixture
 async def order(store: MemoryStore) -> Order:
     """The grid's one order, at 99."""
-    await store.register(identity(), now_ns=1)
+    await register(store)
     (order,) = await place(store, opening(99))
     return order
 
@@ -78,15 +78,20 @@ def place_(request: Any) -> Any:
     return request.batch.actions[0].place
 
 
+EPOCH = identity().epoch
+
+
 def set_revision(request: Any, revision: int) -> None:
     request.batch.state_revision = revision
-    request.batch.batch_id = f"btc:{revision}"
+    request.batch.batch_id = f"btc:{EPOCH}:{revision}"
 
 
 def reserve_with(action: Any) -> Callable[[Any], None]:
     def change(request: Any) -> None:
-        book_at_1 = ActionBatch(bot_id="btc", state_revision=1, actions=(action,), price_time_ns=1)
-        request.batch.CopyFrom(encode_batch(book_at_1))
+        book_now = ActionBatch(
+            bot_id="btc", epoch=EPOCH, state_revision=2, actions=(action,), price_time_ns=1
+        )
+        request.batch.CopyFrom(encode_batch(book_now))
 
     return change
 
@@ -209,18 +214,20 @@ async def test_without_a_client_certificate_nobody_is_heard(
                     timeout=5,
                 )
             assert failed.value.code() is grpc.StatusCode.UNAVAILABLE
-    assert (await store.load("btc")).revision == 1
+    assert (await store.load("btc")).revision == 2
 
 
 async def test_a_request_id_serves_one_batch(
     service: Loopback, store: MemoryStore, order: Order
 ) -> None:
-    for revision, actions in ((1, (opening(98),)), (2, (cancel(order),))):
-        batch = ActionBatch(bot_id="btc", state_revision=revision, actions=actions, price_time_ns=1)
+    for revision, actions in ((2, (opening(98),)), (3, (cancel(order),))):
+        batch = ActionBatch(
+            bot_id="btc", epoch=EPOCH, state_revision=revision, actions=actions, price_time_ns=1
+        )
         request = pb.ReserveOrdersRequest(
             request_id="r1", batch=encode_batch(batch), deadline=encode_time(DEADLINE_NS)
         )
-        if revision == 1:
+        if revision == 2:
             assert not (await ask(service, "ReserveOrders", request)).repeated
             assert (await ask(service, "ReserveOrders", request)).repeated
             continue
@@ -230,7 +237,7 @@ async def test_a_request_id_serves_one_batch(
         assert failed.value.code() is grpc.StatusCode.ALREADY_EXISTS
         assert refusal is not None
         assert refusal.reason is RefusalReason.REQUEST_ID_REUSED
-    assert (await store.load("btc")).revision == 2
+    assert (await store.load("btc")).revision == 3
 
 
 async def test_lists_are_paged(service: Loopback, store: MemoryStore, order: Order) -> None:
@@ -242,7 +249,7 @@ async def test_lists_are_paged(service: Loopback, store: MemoryStore, order: Ord
         request = pb.ListSlotsRequest(bot_id="btc", page_size=2, page_token=token)
         page = await ask(service, "ListSlots", request)
         prices += [slot.price.value for slot in page.slots]
-        assert page.revision == 2
+        assert page.revision == 3
         token = page.next_page_token
         if not token:
             break

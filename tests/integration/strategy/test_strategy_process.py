@@ -16,6 +16,7 @@ import pytest
 from opensqt.adapters.nats import open_nats_bus
 from opensqt.core.actions import ActionBatch
 from opensqt.core.events import Gate, GateBeat, PriceChange, StreamStatus
+from opensqt.core.grid.book import GridBook, GridIdentity
 from opensqt.core.instrument import Instrument
 from opensqt.market_maker.v1 import market_data_service_pb2 as market_data_pb
 from opensqt.market_maker.v1 import market_data_service_pb2_grpc as market_data_grpc
@@ -74,9 +75,18 @@ def nats(nats_server: NatsEndpoint, nats_prefix: str) -> NatsConfig:
     return NatsConfig(url=nats_server.url, prefix=nats_prefix)
 
 
+class ConfirmedLedger(Ledger):
+    """Lets grids trade at once: nothing here has been on an exchange."""
+
+    async def register(self, identity: GridIdentity) -> tuple[GridBook, bool]:
+        book, created = await super().register(identity)
+        await self.confirm_grid(identity.bot_id, epoch=book.identity.epoch)
+        return await self.grid(identity.bot_id), created
+
+
 @pytest.fixture
 async def start(certificates: Path, nats: NatsConfig, tmp_path: Path) -> AsyncIterator[Start]:
-    ledger = Ledger(store=MemoryStore(), clock=CLOCK, metrics=Metrics())
+    ledger = ConfirmedLedger(store=MemoryStore(), clock=CLOCK, metrics=Metrics())
     started: list[Process] = []
     async with (
         serve_on_loopback(
@@ -175,7 +185,7 @@ async def test_it_trades_once_it_has_all_that_it_needs_and_ends_when_told(
         beating.cancel()
         process.send_signal(signal.SIGTERM)
         await process.communicate()
-    assert batch.batch_id == "btc:0"
+    assert batch.batch_id == f"btc:{batch.epoch}:{batch.state_revision}"
     assert [action.slot_price for action in batch.actions] == [1000, 990]
     assert again.batch_id == batch.batch_id, "nobody committed it, so it is decided again"
     assert process.returncode == 0

@@ -19,7 +19,7 @@ from opensqt.core.orders import Purpose, Side
 intents = st.fixed_dictionaries(
     {
         "bot_id": st.from_regex(r"[a-z][a-z0-9_-]{0,31}", fullmatch=True),
-        "epoch": st.integers(0, 36**5 - 1),
+        "epoch": st.integers(0, 36**6 - 1),
         "slot_price": st.integers(1, 10**11).map(lambda n: D(n).scaleb(-2)),
         "side": st.sampled_from(Side),
         "purpose": st.sampled_from(Purpose),
@@ -79,5 +79,6 @@ def test_a_bot_id_says_what_is_allowed(bad: str) -> None:
         check_bot_id(bad)
 
 
-def test_the_epoch_is_minutes_since_2020() -> None:
-    assert epoch_at(1_577_836_800 * 10**9 + 125 * 10**9) == 2
+def test_the_epoch_is_seconds_since_2020() -> None:
+    assert epoch_at(1_577_836_800 * 10**9 + 125 * 10**9 + 999_999_999) == 125
+    assert epoch_at(0) == 0

@@ -159,7 +159,7 @@ async def test_a_lost_batch_is_decided_again_under_the_same_id() -> None:
         assert len(world.batches) == 1
         await settle(3)
         ids = [batch.batch_id for batch in world.batches[:3]]
-        assert ids == ["btc:1"] * 3
+        assert ids == ["btc:0:1"] * 3
         assert await world.resting() == WINDOW
         assert (await world.book()).totals.orders == 3
 

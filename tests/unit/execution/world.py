@@ -106,9 +106,11 @@ class World:
         return page.items
 
     async def batch(self, *actions: Action, bot_id: str = "alpha") -> ActionBatch:
+        grid = await self.grid(bot_id)
         return ActionBatch(
             bot_id=bot_id,
-            state_revision=(await self.grid(bot_id)).revision,
+            epoch=grid.identity.epoch,
+            state_revision=grid.revision,
             actions=actions,
             price_time_ns=self.clock.now_ns(),
         )

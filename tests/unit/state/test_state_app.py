@@ -21,7 +21,7 @@ from opensqt.testing.memory_bus import MemoryBus
 from opensqt.testing.memory_store import MemoryStore
 from opensqt.testing.virtual_time import VirtualClock, run_virtually
 from services.state.app import StateApp
-from services.state.outbox import COMPACT_INTERVAL_S
+from services.state.outbox import COMPACT_INTERVAL_S, message_id
 
 
 def virtually(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
@@ -167,6 +167,22 @@ async def test_publishes_what_was_committed_before_a_crash() -> None:
     async with world.service():
         await asyncio.sleep(2)
     assert len(world.bus.of(GRID_CHANGES)) == 2
+
+
+@virtually
+async def test_a_new_ledger_s_changes_are_not_taken_for_those_of_a_lost_one() -> None:
+    """Although its revisions begin again, and the bus drops what it was given before."""
+    world = World()
+    async with world.service() as app:
+        await register(app)
+        await asyncio.sleep(1)
+    world.store = MemoryStore()
+    async with world.service() as app:
+        await register(app)
+        await asyncio.sleep(1)
+    told = world.bus.of(GRID_CHANGES)
+    assert [change.revision for change in told] == [1, 1]
+    assert len({message_id(change) for change in told}) == 2
 
 
 @virtually

@@ -17,6 +17,7 @@ from opensqt.wire.fields import read_decimal
 BATCH = encode_batch(
     ActionBatch(
         bot_id="btc",
+        epoch=3,
         state_revision=7,
         price_time_ns=1_700_000_000_123_456_789,
         actions=(
@@ -68,7 +69,7 @@ def price(text: str) -> Callable[[actions_pb2.ActionBatch], None]:
         (lambda b: b.ClearField("bot_id"), "FIELD_MISSING", "batch.bot_id"),
         (lambda b: b.ClearField("price_time"), "FIELD_MISSING", "batch.price_time"),
         (lambda b: setattr(b, "state_revision", -1), "VALUE_NOT_ALLOWED", "batch.state_revision"),
-        (lambda b: setattr(b, "batch_id", "btc:8"), "VALUE_NOT_ALLOWED", "batch.batch_id"),
+        (lambda b: setattr(b, "batch_id", "btc:3:8"), "VALUE_NOT_ALLOWED", "batch.batch_id"),
         (lambda b: setattr(b, "bot_id", "b" * 300), "VALUE_NOT_ALLOWED", "batch.bot_id"),
         (lambda b: setattr(b, "bot_id", "b\0c"), "VALUE_NOT_ALLOWED", "batch.bot_id"),
         (

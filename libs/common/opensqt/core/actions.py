@@ -38,6 +38,8 @@ class ActionBatch:
     """One decision of one bot at one revision of its state."""
 
     bot_id: str
+    epoch: int
+    """Of the grid that was decided on: the revisions of a ledger made anew begin again."""
     state_revision: int
     actions: tuple[Action, ...]
     price_time_ns: int
@@ -46,4 +48,4 @@ class ActionBatch:
     @property
     def batch_id(self) -> str:
         """The same for every repetition of the decision, so that repeating it does nothing."""
-        return f"{self.bot_id}:{self.state_revision}"
+        return f"{self.bot_id}:{self.epoch}:{self.state_revision}"

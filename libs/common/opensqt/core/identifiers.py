@@ -11,7 +11,7 @@ which every exchange takes. Everything is base 36::
     g          kind: a grid's order
     b s c d    open buy, open sell, close buy, close sell
     4          tag of the bot: a checksum of its name
-    5          epoch: minutes since 2020-01-01 UTC
+    6          epoch: seconds since 2020-01-01 UTC
     1          exponent of the price, as -e
     1          number of digits of the price that follow
     n          the price's coefficient
@@ -41,7 +41,7 @@ _LETTERS: Final = {
     (Purpose.CLOSE, Side.SELL): "d",
 }
 _MEANINGS: Final = {letter: meaning for meaning, letter in _LETTERS.items()}
-_TAG, _EPOCH, _CHECK = 4, 5, 2
+_TAG, _EPOCH, _CHECK = 4, 6, 2
 
 
 class IdentifierError(ValueError):
@@ -79,8 +79,8 @@ def bot_tag(bot_id: str) -> str:
 
 
 def epoch_at(time_ns: int) -> int:
-    """The epoch of a ledger that is created at `time_ns`: whole minutes since 2020."""
-    return max(0, time_ns - EPOCH_START_NS) // (60 * 10**9)
+    """The epoch of a grid that is registered at `time_ns`: whole seconds since 2020."""
+    return max(0, time_ns - EPOCH_START_NS) // 10**9
 
 
 def grid_order_id(

@@ -19,6 +19,9 @@ BACKOFF_MAX_S: Final = 2.0
 SILENCE_MAX_S: Final = 15.0
 """A stream without even a checkpoint for so long is taken for dead."""
 
+_SNAPSHOT_HELPS: Final = (RefusalReason.REVISION_COMPACTED, RefusalReason.BOT_UNKNOWN)
+"""What is known is of no use any more."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -59,21 +62,19 @@ class BookWatch:
             Refusal: The bot is registered with other parameters, or we may not watch it.
         """
         backoff_s = BACKOFF_FIRST_S
-        registered = False
         while True:
             try:
-                if not registered:
-                    await self._positions.register_grid(identity)
-                    registered = True
+                kept = await self._positions.register_grid(identity)
+                if self.book is not None and kept.identity != self.book.identity:
+                    # Another ledger has taken the place of the one we knew; its revisions say
+                    # nothing about ours, and may even be greater.
+                    self.book = None
                 heard = await self._follow(identity.bot_id)
                 problem = "the stream ended"
             except Refusal as refusal:
-                if refusal.reason is RefusalReason.REVISION_COMPACTED:
-                    self.book = None
-                elif refusal.reason is RefusalReason.BOT_UNKNOWN:
-                    self.book, registered = None, False
-                else:
+                if refusal.reason not in _SNAPSHOT_HELPS:
                     raise
+                self.book = None
                 heard, problem = False, str(refusal)
             except _GapError as gap:
                 self.book = None

@@ -260,6 +260,7 @@ class DurableEngine:
             return None
         return ActionBatch(
             bot_id=self.bot.bot_id,
+            epoch=book.identity.epoch,
             state_revision=book.revision,
             actions=actions,
             price_time_ns=price.receive_time_ns,

@@ -76,6 +76,7 @@ def batch_on(book: GridBook, *actions: Action) -> ActionBatch:
     """A decision on a book."""
     return ActionBatch(
         bot_id=book.identity.bot_id,
+        epoch=book.identity.epoch,
         state_revision=book.revision,
         actions=actions,
         price_time_ns=NOW_NS,

@@ -29,6 +29,7 @@ def encode_batch(batch: ActionBatch) -> pb.ActionBatch:
         batch_id=batch.batch_id,
         bot_id=batch.bot_id,
         state_revision=batch.state_revision,
+        epoch=batch.epoch,
         actions=[encode_action(action) for action in batch.actions],
         price_time=encode_time(batch.price_time_ns),
     )
@@ -38,14 +39,15 @@ def decode_batch(message: pb.ActionBatch, where: str = "batch") -> ActionBatch:
     """One decision.
 
     Raises:
-        Refusal: A field is missing or not allowed; the batch id must be that of the bot and the
-            revision, and there is at least one action.
+        Refusal: A field is missing or not allowed; the batch id must be that of the bot, the
+            epoch and the revision, and there is at least one action.
     """
     actions = message.actions
     if not 1 <= len(actions) <= ACTIONS_MAX:
         raise not_allowed(path(where, "actions"), len(actions), f"1 to {ACTIONS_MAX} actions")
     batch = ActionBatch(
         bot_id=read_text(message, "bot_id", where),
+        epoch=read_count(message, "epoch", where),
         state_revision=read_count(message, "state_revision", where),
         actions=tuple(
             decode_action(action, path(where, f"actions[{index}]"))

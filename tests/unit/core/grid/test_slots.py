@@ -23,6 +23,7 @@ from opensqt.testing.grids import (
     filled,
     foreign,
     grid,
+    identity,
     opening,
     update,
 )
@@ -56,7 +57,11 @@ def test_an_intent_has_all_that_sending_needs() -> None:
     _, order = placed(empty(), opening(99, quantity="0.5"))
     assert order.status is OrderStatus.PENDING
     assert (order.price, order.quantity, order.exit_price) == (D(99), D("0.5"), D(100))
-    assert (order.batch_id, order.deadline_ns, order.created_ns) == ("btc:0", DEADLINE_NS, NOW_NS)
+    assert (order.batch_id, order.deadline_ns, order.created_ns) == (
+        f"btc:{identity().epoch}:0",
+        DEADLINE_NS,
+        NOW_NS,
+    )
     parsed = parse_order_id(order.client_oid)
     assert parsed is not None
     assert (parsed.slot_price, parsed.side, parsed.purpose, parsed.cycle) == (

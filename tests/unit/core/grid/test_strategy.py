@@ -74,7 +74,7 @@ def told(actions: tuple[Action, ...]) -> list[str]:
 
 def reserve(book: GridBook, actions: tuple[Action, ...]) -> GridBook:
     batch = ActionBatch(
-        bot_id="btc", state_revision=book.revision, actions=actions, price_time_ns=0
+        bot_id="btc", epoch=1, state_revision=book.revision, actions=actions, price_time_ns=0
     )
     return SlotManager(book).reserve(batch, deadline_ns=0, now_ns=0).book
 

@@ -32,6 +32,7 @@ class SlotManager:
             Refusal: STALE_REVISION when the book has moved on, ILLEGAL_TRANSITION when a slot
                 does not allow the action, VALUE_NOT_ALLOWED for a price off the grid,
                 BOT_NOT_TRADING for an order that the grid's standing does not allow,
+                BOT_DIFFERS for a decision on a grid of another epoch,
                 REQUEST_ID_REUSED when the request brought another batch before.
         """
         book = self._book
@@ -45,6 +46,8 @@ class SlotManager:
                 )
         if known_batch := book.batches.get(batch.batch_id):
             return Outcome(book=book, change=None, value=self._repeated(known_batch))
+        if batch.epoch != book.identity.epoch:
+            raise _other_epoch("batch.epoch", batch.epoch, book)
         if batch.state_revision != book.revision:
             raise Refusal(
                 RefusalReason.STALE_REVISION,
@@ -145,12 +148,7 @@ class SlotManager:
         """
         book = self._book
         if epoch != book.identity.epoch:
-            raise Refusal(
-                RefusalReason.BOT_DIFFERS,
-                field="epoch",
-                value=epoch,
-                allowed=f"{book.identity.epoch}, that of the grid as it is registered",
-            )
+            raise _other_epoch("epoch", epoch, book)
         if book.standing is not Standing.RECONCILING:
             return Outcome(book=book, change=None, value=book.revision)
         return self._stand(Standing.TRADING, "", now_ns)
@@ -256,6 +254,15 @@ class SlotManager:
         marked = replace(order, cancel_requested=True, updated_ns=draft.now_ns)
         draft.put(marked)
         return marked
+
+
+def _other_epoch(field: str, value: int, book: GridBook) -> Refusal:
+    return Refusal(
+        RefusalReason.BOT_DIFFERS,
+        field=field,
+        value=value,
+        allowed=f"{book.identity.epoch}, that of the grid as it is registered",
+    )
 
 
 def _not_trading(standing: Standing, action: Place) -> str:

@@ -151,12 +151,17 @@ class ActionBatch(_message.Message):
     STATE_REVISION_FIELD_NUMBER: _builtins.int
     ACTIONS_FIELD_NUMBER: _builtins.int
     PRICE_TIME_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
     batch_id: _builtins.str
-    """"<bot>:<state revision>"."""
+    """"<bot>:<epoch>:<state revision>"."""
     bot_id: _builtins.str
     """The bot."""
     state_revision: _builtins.int
     """The state revision that the decision was made on; refused when the state has moved on."""
+    epoch: _builtins.int
+    """The epoch of the grid that the decision was made on; refused when the grid was registered anew
+    since, with revisions that begin again.
+    """
     @_builtins.property
     def actions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Action]:
         """What to do, nearest to the market first."""
@@ -173,10 +178,11 @@ class ActionBatch(_message.Message):
         state_revision: _builtins.int = ...,
         actions: _abc.Iterable[Global___Action] | None = ...,
         price_time: _timestamp_pb2.Timestamp | None = ...,
+        epoch: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["price_time", b"price_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actions", b"actions", "batch_id", b"batch_id", "bot_id", b"bot_id", "price_time", b"price_time", "state_revision", b"state_revision"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actions", b"actions", "batch_id", b"batch_id", "bot_id", b"bot_id", "epoch", b"epoch", "price_time", b"price_time", "state_revision", b"state_revision"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -58,6 +58,7 @@ def batch(number: int) -> ActionBatch:
     """A decision to cancel something."""
     return ActionBatch(
         bot_id="btc",
+        epoch=7,
         state_revision=number,
         actions=(Cancel(slot_price=Decimal(60000 + number), client_oid=f"g{number}"),),
         price_time_ns=10**18,

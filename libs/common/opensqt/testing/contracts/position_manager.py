@@ -237,6 +237,15 @@ class PositionManagerContract(ABC):
         assert refusal.reason is RefusalReason.STALE_REVISION
         assert (refusal.value, refusal.allowed) == ("2", "3")
 
+    async def test_refuses_a_decision_on_a_ledger_that_was_lost(
+        self, positions: PositionManager
+    ) -> None:
+        """Its revision may be that of the new ledger, and says nothing about it."""
+        batch = batch_on(await positions.grid("btc"), opening(98))
+        refusal = await refused(positions, replace(batch, epoch=batch.epoch - 1))
+        assert refusal.reason is RefusalReason.BOT_DIFFERS
+        assert refusal.field == "batch.epoch"
+
     async def test_refuses_what_a_slot_does_not_allow(self, positions: PositionManager) -> None:
         """All or nothing: one impossible action refuses the batch."""
         await self.trade(positions, 99, "e1")

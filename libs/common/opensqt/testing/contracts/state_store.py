@@ -294,7 +294,7 @@ class StateStoreContract(ABC):
         assert ids(await listed(store, live_only=True)) == [three, two]
         assert ids(await listed(store, unsettled_only=True)) == [three, two]
         assert ids(await listed(store, batch_id=batch.batch_id)) == [three, two]
-        assert ids(await listed(store, batch_id="btc:1", live_only=True)) == [two]
+        assert ids(await listed(store, batch_id=f"btc:{EPOCH}:1", live_only=True)) == [two]
 
     async def test_lists_executions_newest_first(self, store: StateStore) -> None:
         """With row numbers to go on from."""
