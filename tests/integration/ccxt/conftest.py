@@ -18,6 +18,8 @@ from opensqt.runtime.tasks import BackgroundTasks
 from services.paper_exchange.app import PaperExchange
 from services.paper_exchange.config import PaperExchangeConfig
 from services.paper_exchange.market.ticks import Happening, MarkPrice, Tick
+from tests.integration.ccxt.answering import HOSTS, Serve, serving
+from tests.integration.ccxt.tls import Identity, make_identity
 
 SYMBOL = "BTCUSDT"
 
@@ -131,3 +133,13 @@ async def paper(
 async def exchange(paper: Paper) -> AsyncIterator[BinanceUsdmExchange]:
     async with paper.connect() as connected:
         yield connected
+
+
+@pytest.fixture(scope="session")
+def all_exchanges(tmp_path_factory: pytest.TempPathFactory) -> Identity:
+    return make_identity(tmp_path_factory.mktemp("exchanges"), HOSTS)
+
+
+@pytest.fixture
+def serve(all_exchanges: Identity) -> Serve:
+    return serving(all_exchanges)

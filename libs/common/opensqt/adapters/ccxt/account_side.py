@@ -74,7 +74,7 @@ class AccountSide(Side):
         method = self._client.fapiPrivateGetOpenOrders
         answer = await self._wiring.ask("openOrders", method, {"symbol": symbol})
         with reading("openOrders"):
-            return tuple(self._update(row, UpdateSource.QUERY) for row in rows(answer))
+            return self._updates("openOrders", answer)
 
     async def orders_since(self, symbol: str, since_ns: int) -> tuple[OrderUpdate, ...]:
         """Every order that was made from `since_ns` on, as far as the exchange remembers.
@@ -86,7 +86,7 @@ class AccountSide(Side):
             "allOrders", self._client.fapiPrivateGetAllOrders, symbol, since_ns, key="orderId"
         )
         with reading("allOrders"):
-            return tuple(self._update(row, UpdateSource.QUERY) for row in found)
+            return self._updates("allOrders", list(found))
 
     async def executions_since(self, symbol: str, since_ns: int) -> tuple[Execution, ...]:
         """Every execution from `since_ns` on, oldest first; `client_oid` is empty.
@@ -98,7 +98,8 @@ class AccountSide(Side):
             "userTrades", self._client.fapiPrivateGetUserTrades, symbol, since_ns, key="id"
         )
         with reading("userTrades"):
-            return tuple(queried_execution(row) for row in found)
+            now_ns = self._wiring.clock.now_ns()
+            return tuple(queried_execution(row, receive_time_ns=now_ns) for row in found)
 
     async def _history(
         self, name: str, method: Method, symbol: str, since_ns: int, *, key: str

@@ -1,8 +1,8 @@
 """The account's event stream: whole and in order, with every gap told.
 
-Whatever casts doubt on its completeness ends the connection: an expired listen key (which ccxt
-passes over), a frame that cannot be read, a status that we do not know, a full inbox. The stream
-then is down until it is connected anew, and its consumer closes the gap by look-ups.
+Whatever casts doubt on its completeness is told as a gap, which its consumer closes by look-ups. An
+expired listen key (which ccxt passes over) and a full inbox end the connection, too. An event that
+cannot be read does not: what it meant to say shows in a look-up, and the next one may be readable.
 """
 
 import asyncio
@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import structlog
 
+from opensqt.adapters.ccxt.answers import TEXT_MAX
 from opensqt.adapters.ccxt.client import BinanceUsdmClient
 from opensqt.adapters.ccxt.order_payloads import streamed_order
 from opensqt.adapters.ccxt.position_payloads import streamed_positions
@@ -72,6 +73,9 @@ class AccountStream:
         self._up = False
         self._positions: dict[str, Position] = {}
         self._events = metrics.counter("account_events", "Events of the account stream", ["kind"])
+        self._unreadable = metrics.counter(
+            "account_events_unreadable", "Events that could not be read, and were looked up"
+        )
         self._losses = metrics.counter("account_connections_lost", "Account sockets lost")
 
     async def run(self) -> None:
@@ -96,9 +100,7 @@ class AccountStream:
         def on_open() -> None:
             backoff.succeeded()
             self._up = True
-            # From the clock, so that it also grows from one process to the next.
-            self._epoch = max(self._epoch + 1, self._clock.now_ns() // 1_000_000)
-            self.inbox.put(StreamUp(epoch=self._epoch))
+            self._begin()
 
         keeping = asyncio.create_task(self._keep_alive(socket))
         try:
@@ -107,6 +109,11 @@ class AccountStream:
             keeping.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await keeping
+
+    def _begin(self) -> None:
+        # From the clock, so that it also grows from one process to the next.
+        self._epoch = max(self._epoch + 1, self._clock.now_ns() // 1_000_000)
+        self.inbox.put(StreamUp(epoch=self._epoch))
 
     async def _keep_alive(self, socket: Socket) -> None:
         failures = 0
@@ -126,28 +133,38 @@ class AccountStream:
         """Take an event; raising ends the connection, which makes the consumer look up."""
         kind = str(frame["e"])
         self._events.labels(kind if kind in _KNOWN else "unknown").inc()
-        now_ns = self._clock.now_ns()
         if len(self.inbox) >= EVENTS_MAX:
             socket.end(f"{EVENTS_MAX} events wait; their consumer does not keep up")
-        elif kind == "ORDER_TRADE_UPDATE":
-            self.inbox.put(streamed_order(frame, account=self._account, receive_time_ns=now_ns))
-        elif kind == "ACCOUNT_UPDATE":
-            for update in streamed_positions(
-                frame, self._positions, account=self._account, receive_time_ns=now_ns
-            ):
-                self._positions[update.position.symbol] = update.position
-                self.inbox.put(update)
         elif kind == "listenKeyExpired":
             socket.end("the listen key expired")
         elif kind == "MARGIN_CALL":
             _log.error("margin_call", account=self._account, positions=frame.get("p"))
+        elif kind in _TAKEN:
+            try:
+                self._take(kind, frame)
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                self._doubt(frame, error)
         elif kind not in _REPEATED:
             _log.warning("account_event_unknown", kind=kind)
 
+    def _take(self, kind: str, frame: dict[str, Any]) -> None:
+        now_ns = self._clock.now_ns()
+        if kind == "ORDER_TRADE_UPDATE":
+            self.inbox.put(streamed_order(frame, account=self._account, receive_time_ns=now_ns))
+            return
+        for update in streamed_positions(
+            frame, self._positions, account=self._account, receive_time_ns=now_ns
+        ):
+            self._positions[update.position.symbol] = update.position
+            self.inbox.put(update)
 
-_KNOWN: Final = _REPEATED | {
-    "ORDER_TRADE_UPDATE",
-    "ACCOUNT_UPDATE",
-    "listenKeyExpired",
-    "MARGIN_CALL",
-}
+    def _doubt(self, frame: dict[str, Any], error: Exception) -> None:
+        """An event says something, and we do not know what: only a look-up can tell."""
+        self._unreadable.inc()
+        _log.error("account_event_unreadable", account=self._account, event=frame, error=str(error))
+        self.inbox.put(StreamDown(reason=f"an event could not be read: {error}"[:TEXT_MAX]))
+        self._begin()
+
+
+_TAKEN: Final = frozenset({"ORDER_TRADE_UPDATE", "ACCOUNT_UPDATE"})
+_KNOWN: Final = _REPEATED | _TAKEN | {"listenKeyExpired", "MARGIN_CALL"}

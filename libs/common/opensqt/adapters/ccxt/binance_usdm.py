@@ -10,7 +10,7 @@ from opensqt.adapters.ccxt.egress import open_session
 from opensqt.adapters.ccxt.market_side import MarketSide
 from opensqt.adapters.ccxt.order_side import OrderSide
 from opensqt.adapters.ccxt.requests import Requests
-from opensqt.adapters.ccxt.side import EXCHANGE, Wiring
+from opensqt.adapters.ccxt.side import Wiring
 from opensqt.ports import Clock
 from opensqt.runtime.config_models import ExchangeConfig
 from opensqt.runtime.metrics import Metrics
@@ -51,7 +51,6 @@ class BinanceUsdmExchange(MarketSide, AccountSide, OrderSide):
         )
         self._requests = Requests(
             self._client,
-            exchange=EXCHANGE,
             clock=clock,
             recv_window_ms=config.recv_window_ms,
             metrics=metrics,
@@ -79,10 +78,8 @@ class BinanceUsdmExchange(MarketSide, AccountSide, OrderSide):
 
     async def start(self) -> None:
         """Compare the clocks, and go on doing so."""
-        await self._requests.compare_clocks(self._client.fapiPublicGetTime)
-        self._clock_task = asyncio.create_task(
-            self._requests.keep_clock(self._client.fapiPublicGetTime)
-        )
+        await self._requests.compare_clocks()
+        self._clock_task = asyncio.create_task(self._requests.keep_clock())
 
     async def close(self) -> None:
         """Close its connections."""

@@ -12,6 +12,7 @@ from typing import Final
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+from opensqt.adapters.ccxt.transport import session_options
 from opensqt.runtime.config_models import EndpointConfig
 
 BINANCE_HOSTS: Final = frozenset(
@@ -95,4 +96,4 @@ def open_session(
             ssl=ssl.create_default_context(cafile=str(endpoint.ca)),
             keepalive_timeout=KEEPALIVE_S,
         )
-    return aiohttp.ClientSession(connector=connector, trust_env=False)
+    return aiohttp.ClientSession(connector=connector, **session_options())

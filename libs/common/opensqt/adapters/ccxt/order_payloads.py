@@ -1,17 +1,20 @@
 """Binance USD-M orders and executions, raw, to the core's values."""
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any, Final
 
 from opensqt.adapters.ccxt.payloads import (
     Payload,
     PayloadError,
+    amount,
+    event_time_ns,
+    flag,
     number,
     optional,
     positive_or_none,
-    time_ns,
 )
-from opensqt.core.events import OrderUpdate, UpdateSource
+from opensqt.core.events import Forced, OrderUpdate, UpdateSource
 from opensqt.core.orders import EndReason, Execution, OrderStatus, Side
 
 ORDER_STATUSES: Final[Mapping[str, OrderStatus]] = {
@@ -23,6 +26,9 @@ ORDER_STATUSES: Final[Mapping[str, OrderStatus]] = {
     # Self-trade prevention took the order back.
     "EXPIRED_IN_MATCH": OrderStatus.EXPIRED,
     "REJECTED": OrderStatus.REJECTED,
+    # Of liquidations, in the past: by the insurance fund, and by a counterparty.
+    "NEW_INSURANCE": OrderStatus.NEW,
+    "NEW_ADL": OrderStatus.NEW,
 }
 
 EXECUTION_TYPES: Final = frozenset(
@@ -30,7 +36,17 @@ EXECUTION_TYPES: Final = frozenset(
 )
 """CALCULATED: executed by a liquidation."""
 
-FORCED_ID_PREFIXES: Final = ("autoclose-", "adl_autoclose", "settlement_autoclose-")
+FORCED_ID_PREFIXES: Final[Mapping[str, Forced]] = {
+    "autoclose-": Forced.LIQUIDATION,
+    "adl_autoclose": Forced.DELEVERAGING,
+    "settlement_autoclose-": Forced.SETTLEMENT,
+}
+FORCED_WORDS: Final[Mapping[str, Forced]] = {
+    "LIQUIDATION": Forced.LIQUIDATION,  # an order type
+    "CALCULATED": Forced.LIQUIDATION,  # an execution type
+    "NEW_INSURANCE": Forced.LIQUIDATION,
+    "NEW_ADL": Forced.DELEVERAGING,
+}
 
 
 def order_status(text: Any) -> OrderStatus:
@@ -45,11 +61,29 @@ def order_status(text: Any) -> OrderStatus:
     return status
 
 
+def forced(client_oid: str, *words: Any) -> Forced:
+    """Whether the exchange made an order itself.
+
+    Args:
+        client_oid: Its client order id, which says it best.
+        words: Its status, its type, and the type of its execution, as far as they are told.
+    """
+    for prefix, kind in FORCED_ID_PREFIXES.items():
+        if client_oid.startswith(prefix):
+            return kind
+    return next((FORCED_WORDS[w] for w in map(str, words) if w in FORCED_WORDS), Forced.NONE)
+
+
 def queried_order(
     row: Payload, *, account: str, source: UpdateSource, receive_time_ns: int
 ) -> OrderUpdate:
-    """An order as a look-up, or the answer to a cancel, shows it."""
+    """An order as a look-up, or the answer to a cancel, shows it.
+
+    Raises:
+        PayloadError: Its fields are not as documented, or contradict each other.
+    """
     client_oid = str(row["clientOrderId"])
+    made_by_exchange = forced(client_oid, row["status"], row.get("type"), row.get("origType"))
     return OrderUpdate(
         account=account,
         symbol=str(row["symbol"]),
@@ -59,27 +93,33 @@ def queried_order(
         status=order_status(row["status"]),
         end_reason=_end_reason(
             str(row["status"]),
-            client_oid=client_oid,
+            forced=made_by_exchange,
             time_in_force=str(row.get("timeInForce", "")),
-            reduce_only=bool(row.get("reduceOnly", False)),
+            reduce_only=flag(row, "reduceOnly"),
         ),
         price=positive_or_none(row, "price"),
-        quantity=number(row, "origQty"),
-        filled_quantity=number(row, "executedQty"),
+        quantity=amount(row, "origQty"),
+        filled_quantity=_filled(row, "executedQty", of="origQty"),
         average_price=positive_or_none(row, "avgPrice"),
         execution=None,
         source=source,
-        exchange_time_ns=time_ns(row, "updateTime"),
+        exchange_time_ns=event_time_ns(row, "updateTime", receive_time_ns=receive_time_ns),
         receive_time_ns=receive_time_ns,
+        forced=made_by_exchange,
     )
 
 
 def streamed_order(event: Payload, *, account: str, receive_time_ns: int) -> OrderUpdate:
-    """An ORDER_TRADE_UPDATE: where the order stands, and the execution if it was one."""
+    """An ORDER_TRADE_UPDATE: where the order stands, and the execution if it was one.
+
+    Raises:
+        PayloadError: Its fields are not as documented, or contradict each other.
+    """
     order: Payload = event["o"]
     if order["x"] not in EXECUTION_TYPES:
         raise PayloadError(f"execution type {order['x']!r}: known are {sorted(EXECUTION_TYPES)}")
     client_oid = str(order["c"])
+    made_by_exchange = forced(client_oid, order["X"], order["x"], order.get("o"), order.get("ot"))
     return OrderUpdate(
         account=account,
         symbol=str(order["s"]),
@@ -89,23 +129,24 @@ def streamed_order(event: Payload, *, account: str, receive_time_ns: int) -> Ord
         status=order_status(order["X"]),
         end_reason=_end_reason(
             str(order["X"]),
-            client_oid=client_oid,
+            forced=made_by_exchange,
             time_in_force=str(order.get("f", "")),
-            reduce_only=bool(order.get("R", False)),
+            reduce_only=flag(order, "R"),
         ),
         price=positive_or_none(order, "p"),
-        quantity=number(order, "q"),
-        filled_quantity=number(order, "z"),
+        quantity=amount(order, "q"),
+        filled_quantity=_filled(order, "z", of="q"),
         average_price=positive_or_none(order, "ap"),
-        execution=_streamed_execution(order),
+        execution=_streamed_execution(order, receive_time_ns=receive_time_ns),
         source=UpdateSource.STREAM,
-        exchange_time_ns=time_ns(event, "T"),
+        exchange_time_ns=event_time_ns(event, "T", receive_time_ns=receive_time_ns),
         receive_time_ns=receive_time_ns,
+        forced=made_by_exchange,
     )
 
 
-def _streamed_execution(order: Payload) -> Execution | None:
-    if order["x"] not in ("TRADE", "CALCULATED") or not number(order, "l"):
+def _streamed_execution(order: Payload, *, receive_time_ns: int) -> Execution | None:
+    if order["x"] not in ("TRADE", "CALCULATED") or not amount(order, "l"):
         return None
     # A liquidation may come without a trade id; its cumulative quantity tells its parts apart.
     trade_id = str(order.get("t") or f"{order['i']}-{order['z']}")
@@ -114,40 +155,57 @@ def _streamed_execution(order: Payload) -> Execution | None:
         client_oid=str(order["c"]),
         symbol=str(order["s"]),
         side=Side(order["S"]),
-        price=number(order, "L"),
-        quantity=number(order, "l"),
+        price=_positive(order, "L"),
+        quantity=_positive(order, "l"),
         fee=optional(order, "n"),
         fee_asset=str(order.get("N") or ""),
-        maker=bool(order["m"]),
-        exchange_time_ns=time_ns(order, "T"),
+        maker=flag(order, "m"),
+        exchange_time_ns=event_time_ns(order, "T", receive_time_ns=receive_time_ns),
         exchange_order_id=str(order["i"]),
     )
 
 
-def queried_execution(row: Payload) -> Execution:
-    """A row of userTrades, which names the order by the exchange's id alone."""
+def queried_execution(row: Payload, *, receive_time_ns: int) -> Execution:
+    """A row of userTrades, which names the order by the exchange's id alone.
+
+    Raises:
+        PayloadError: Its fields are not as documented.
+    """
     return Execution(
         execution_id=str(row["id"]),
         client_oid="",
         symbol=str(row["symbol"]),
         side=Side(row["side"]),
-        price=number(row, "price"),
-        quantity=number(row, "qty"),
+        price=_positive(row, "price"),
+        quantity=_positive(row, "qty"),
         fee=optional(row, "commission"),
         fee_asset=str(row.get("commissionAsset") or ""),
-        maker=bool(row["maker"]),
-        exchange_time_ns=time_ns(row, "time"),
+        maker=flag(row, "maker"),
+        exchange_time_ns=event_time_ns(row, "time", receive_time_ns=receive_time_ns),
         exchange_order_id=str(row["orderId"]),
     )
 
 
-def _end_reason(
-    status: str, *, client_oid: str, time_in_force: str, reduce_only: bool
-) -> EndReason:
+def _positive(payload: Payload, key: str) -> Decimal:
+    value = number(payload, key)
+    if value <= 0:
+        raise PayloadError(f"{key}: {value} of an execution is not positive")
+    return value
+
+
+def _filled(payload: Payload, key: str, *, of: str) -> Decimal:
+    """What has filled; an order that closes a whole position is told with a quantity of zero."""
+    filled, quantity = amount(payload, key), amount(payload, of)
+    if quantity and filled > quantity:
+        raise PayloadError(f"{key}: {filled} filled of {quantity}")
+    return filled
+
+
+def _end_reason(status: str, *, forced: Forced, time_in_force: str, reduce_only: bool) -> EndReason:
     """Why an order ended without being filled whole, as far as its payload tells."""
-    if status in ("NEW", "PARTIALLY_FILLED", "FILLED"):
+    if not order_status(status).terminal or status == "FILLED":
         return EndReason.NONE
-    if client_oid.startswith(FORCED_ID_PREFIXES):
+    if forced is not Forced.NONE:
         return EndReason.FORCED
     if status == "CANCELED":
         return EndReason.CANCEL_REQUESTED

@@ -6,10 +6,10 @@ from typing import Final
 from opensqt.adapters.ccxt.payloads import (
     Payload,
     PayloadError,
+    event_time_ns,
     number,
     optional,
     positive_or_none,
-    time_ns,
 )
 from opensqt.core.events import Position, PositionUpdate
 from opensqt.core.numbers import ZERO
@@ -84,7 +84,7 @@ def streamed_positions(
             wallet_balance=optional(balance, "wb"),
             # The change belongs to the whole event, so only its first position carries it.
             balance_change=optional(balance, "bc") if index == 0 else None,
-            exchange_time_ns=time_ns(event, "T"),
+            exchange_time_ns=event_time_ns(event, "T", receive_time_ns=receive_time_ns),
             receive_time_ns=receive_time_ns,
         )
         for index, position in enumerate(positions)

@@ -9,7 +9,7 @@ import ccxt
 import structlog
 
 from opensqt.adapters.ccxt.answers import Answer, classify
-from opensqt.adapters.ccxt.client import AnswerError, BinanceUsdmClient
+from opensqt.adapters.ccxt.raw_client import EXPIRY, AnswerError, Expiry, RawClient
 from opensqt.core.orders import EndReason
 from opensqt.ports import Clock
 from opensqt.runtime.metrics import Metrics
@@ -19,9 +19,10 @@ CLOCK_INTERVAL_S: Final = 15.0
 """The exchange's clock is compared this often."""
 WARM_CONNECTIONS: Final = 4
 """Connections that are kept open, so that the orders of a decision do not wait for handshakes."""
-HOLD_DEFAULT_S: Final = {429: 5.0, 418: 120.0}
-"""How long to be silent when the exchange does not say; 418 bans begin at two minutes."""
 RECV_WINDOW_MS_MAX: Final = 60_000
+
+UNREADABLE: Final = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What reading an answer raises that is not as documented."""
 
 Method = Callable[[dict[str, Any]], Awaitable[Any]]
 
@@ -45,7 +46,6 @@ class Requests:
 
     Args:
         client: Signs and sends.
-        exchange: Name of the exchange in the table of answers.
         clock: Tells the time that requests are stamped with.
         recv_window_ms: How long the exchange may take to see a request that has no deadline.
         metrics: Where requests are counted and timed.
@@ -53,15 +53,14 @@ class Requests:
 
     def __init__(
         self,
-        client: BinanceUsdmClient,
+        client: RawClient,
         *,
-        exchange: str,
         clock: Clock,
         recv_window_ms: int,
         metrics: Metrics,
     ) -> None:
         self._client = client
-        self._exchange = exchange
+        self._exchange = client.exchange
         self._clock = clock
         self._recv_window_ms = recv_window_ms
         self._held_until_ns = 0
@@ -125,15 +124,8 @@ class Requests:
             window_ms = deadline_ns // NS_PER_MS + self._offset_ms - stamp_ms
             if window_ms < 1:
                 raise NotSentError("its deadline passed before it was sent", EndReason.TIMESTAMP)
-        return await self.plain(
-            name,
-            method,
-            {
-                **params,
-                "timestamp": stamp_ms,
-                "recvWindow": min(window_ms, RECV_WINDOW_MS_MAX),
-            },
-        )
+        expiry = Expiry(stamp_ms=stamp_ms, window_ms=min(window_ms, RECV_WINDOW_MS_MAX))
+        return await self.plain(name, method, {**params, EXPIRY: expiry})
 
     async def plain(self, name: str, method: Method, params: Mapping[str, Any]) -> Any:
         """Send a request that expires by itself or needs not; raises as `signed`."""
@@ -151,8 +143,8 @@ class Requests:
         except ccxt.BaseError as error:
             cause = error.__cause__
             what = type(cause or error).__name__
-            # Neither DNS nor TCP nor TLS was done: no byte of the request was written.
-            if isinstance(cause, aiohttp.ClientConnectorError):
+            # DNS, TCP or TLS was not done: no byte of the request was written.
+            if isinstance(cause, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
                 outcome = "not sent"
                 raise NotSentError(
                     f"no connection to the exchange ({what})", EndReason.EXCHANGE_UNAVAILABLE
@@ -165,10 +157,10 @@ class Requests:
             self._outcomes.labels(name, outcome).inc()
         return answer
 
-    async def keep_clock(self, method: Method) -> None:
+    async def keep_clock(self) -> None:
         """Compare the clocks for ever: every few seconds, and when a timestamp was refused."""
         while True:
-            await self.compare_clocks(method)
+            await self.compare_clocks()
             self._compare_now.clear()
             try:
                 async with asyncio.timeout(CLOCK_INTERVAL_S):
@@ -176,36 +168,34 @@ class Requests:
             except TimeoutError:
                 continue
 
-    async def compare_clocks(self, method: Method) -> None:
+    async def compare_clocks(self) -> None:
         """Learn how far the exchange's clock is from ours, by the quickest of some answers.
 
         They are asked for at once, each over a connection of its own, which so stays open.
         """
-        measured = await asyncio.gather(*(self._measure(method) for _ in range(WARM_CONNECTIONS)))
+        measured = await asyncio.gather(*(self._measure() for _ in range(WARM_CONNECTIONS)))
         answered = [found for found in measured if found is not None]
         if answered:
             _, self._offset_ms = min(answered)
             self._offset.set(self._offset_ms)
 
-    async def _measure(self, method: Method) -> tuple[float, int] | None:
+    async def _measure(self) -> tuple[float, int] | None:
         """How long an answer took, and the exchange's clock minus ours, in milliseconds."""
         before_ms = self._clock.now_ns() / NS_PER_MS
         try:
-            answer = await self.plain("time", method, {})
-            after_ms = self._clock.now_ns() / NS_PER_MS
-            offset_ms = round(int(answer["serverTime"]) - (before_ms + after_ms) / 2)
-        except (NotSentError, NoAnswerError, AnswerError, KeyError, TypeError, ValueError) as error:
+            told_ms = await self.plain("time", lambda _: self._client.exchange_time_ms(), {})
+        except (NotSentError, NoAnswerError, AnswerError, *UNREADABLE) as error:
             _log.warning("exchange_clock_unknown", error=str(error))
             return None
-        return after_ms - before_ms, offset_ms
+        after_ms = self._clock.now_ns() / NS_PER_MS
+        return after_ms - before_ms, round(told_ms - (before_ms + after_ms) / 2)
 
     def _note(self, name: str, answer: Answer) -> None:
         verdict = classify(self._exchange, answer)
         if verdict.reason is EndReason.TIMESTAMP:
             self._compare_now.set()
-        # Too many orders (-1015) bars orders alone; everything else bars the address.
-        if answer.status == 418 or (answer.status == 429 and answer.code != "-1015"):
-            hold_s = answer.retry_after_s or HOLD_DEFAULT_S[answer.status]
+        if verdict.hold_s is not None:
+            hold_s = answer.retry_after_s or verdict.hold_s
             self._held_until_ns = self._clock.now_ns() + round(hold_s * 1e9)
             _log.error("exchange_limit_exceeded", status=answer.status, silent_s=hold_s)
         if not verdict.listed:

@@ -6,16 +6,21 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mappin
 from dataclasses import dataclass
 from typing import Any, Final
 
+import structlog
+
 from opensqt.adapters.ccxt.client import AnswerError, BinanceUsdmClient
 from opensqt.adapters.ccxt.order_payloads import queried_order
-from opensqt.adapters.ccxt.payloads import Payload
+from opensqt.adapters.ccxt.payloads import Payload, rows
 from opensqt.adapters.ccxt.requests import Method, NoAnswerError, NotSentError, Requests
 from opensqt.core.events import OrderUpdate, UpdateSource
+from opensqt.core.identifiers import parse_order_id
 from opensqt.ports import Clock, DependencyError
 from opensqt.runtime.metrics import Metrics
 
 EXCHANGE: Final = "binanceusdm"
 """Its name in the table of answers."""
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +55,27 @@ class Side:
     def __init__(self, wiring: Wiring) -> None:
         self._wiring = wiring
         self._client = wiring.client
+        self._unreadable = wiring.metrics.counter(
+            "exchange_orders_unreadable",
+            "Orders of others that look-ups showed in a way that we cannot read",
+            ["request"],
+        )
+
+    def _updates(self, name: str, answer: Any) -> tuple[OrderUpdate, ...]:
+        """The orders of an answer. Of other people's ones those are left out that make no sense.
+
+        An order of ours must be readable, or the answer cannot be relied upon.
+        """
+        found: list[OrderUpdate] = []
+        for row in rows(answer):
+            try:
+                found.append(self._update(row, UpdateSource.QUERY))
+            except (KeyError, TypeError, ValueError) as error:
+                if parse_order_id(str(row.get("clientOrderId", ""))) is not None:
+                    raise
+                self._unreadable.labels(name).inc()
+                _log.error("order_unreadable", request=name, row=row, error=repr(error))
+        return tuple(found)
 
     def _update(self, row: Payload, source: UpdateSource) -> OrderUpdate:
         """An order as an answer shows it."""
