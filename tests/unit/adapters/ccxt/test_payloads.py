@@ -13,13 +13,14 @@ from opensqt.adapters.ccxt.market_payloads import (
     trades_now,
 )
 from opensqt.adapters.ccxt.order_payloads import queried_execution, queried_order, streamed_order
-from opensqt.adapters.ccxt.payloads import PayloadError
+from opensqt.adapters.ccxt.payloads import AHEAD_NS_MAX, PayloadError
 from opensqt.adapters.ccxt.position_payloads import queried_position, streamed_positions
-from opensqt.core.events import Position, UpdateSource
+from opensqt.core.events import Forced, Position, UpdateSource
 from opensqt.core.numbers import NotExactError
 from opensqt.core.orders import EndReason, OrderStatus, Side
 
 MS = 1_000_000
+RECEIVED_NS = 1568879465700 * MS
 
 ORDER: dict[str, Any] = {
     "s": "BTCUSDT",
@@ -61,12 +62,12 @@ ROW: dict[str, Any] = {
 
 def streamed(**changes: Any) -> Any:
     event = {"e": "ORDER_TRADE_UPDATE", "T": 1568879465651, "E": 5, "o": ORDER | changes}
-    return streamed_order(event, account="main", receive_time_ns=7)
+    return streamed_order(event, account="main", receive_time_ns=RECEIVED_NS)
 
 
 def queried(**changes: Any) -> Any:
     return queried_order(
-        ROW | changes, account="main", source=UpdateSource.QUERY, receive_time_ns=7
+        ROW | changes, account="main", source=UpdateSource.QUERY, receive_time_ns=RECEIVED_NS
     )
 
 
@@ -77,7 +78,10 @@ def test_a_new_order() -> None:
     assert (update.price, update.quantity) == (D("61800.10"), D("0.010"))
     assert (update.filled_quantity, update.average_price) == (D(0), None)
     assert update.execution is None
-    assert (update.exchange_time_ns, update.receive_time_ns) == (1568879465651 * MS, 7)
+    assert (update.exchange_time_ns, update.receive_time_ns) == (
+        1568879465651 * MS,
+        RECEIVED_NS,
+    )
     assert update.source is UpdateSource.STREAM
 
 
@@ -146,18 +150,91 @@ def test_how_an_order_ended(
 BAD = [
     {"X": "SUSPENDED"},
     {"x": "SOMETHING"},
-    {"q": 0.01},
+    {"x": ["NEW"]},
     {"q": ""},
     {"q": "NaN"},
+    {"q": float("nan")},
+    {"q": float("inf")},
+    {"q": True},
+    {"q": "1e999999999"},
+    {"q": "9" * 100},
+    {"q": 1e30},
+    {"q": "-0.01"},
+    {"z": "-1"},
     {"z": None},
+    {"z": "0.011"},  # filled more than there is
+    {"x": "TRADE", "X": "FILLED", "z": "0.01", "l": "-0.01", "L": "1"},
+    {"x": "TRADE", "X": "FILLED", "z": "0.01", "l": "0.01", "L": "0"},
     {"S": "LONG"},
+    {"R": "perhaps"},
 ]
 
 
 @pytest.mark.parametrize("changes", BAD, ids=str)
 def test_what_is_not_as_documented_is_no_order(changes: dict[str, Any]) -> None:
-    with pytest.raises((PayloadError, NotExactError, ValueError)):
+    with pytest.raises((PayloadError, NotExactError, ValueError, TypeError)):
         streamed(**changes)
+
+
+@pytest.mark.parametrize(
+    ("told", "meant"),
+    [
+        (0.1, D("0.1")),
+        (0.30000000000000004, D("0.30000000000000004")),
+        (1e-8, D("0.00000001")),
+        (61800.1, D("61800.1")),
+        (3, D(3)),
+        ("3.000", D(3)),
+    ],
+)
+def test_numbers_mean_what_was_written(told: Any, meant: D) -> None:
+    assert streamed(q=told, z=0).quantity == meant
+    assert queried(origQty=told, executedQty=0).quantity == meant
+
+
+def test_truth_may_be_written_as_text() -> None:
+    ends = {"x": "EXPIRED", "X": "EXPIRED"}
+    assert streamed(**ends, R="true").end_reason is EndReason.REDUCE_ONLY_REJECTED
+    assert streamed(**ends, R="false").end_reason is EndReason.OTHER
+
+
+def test_times_from_the_future_are_held_to_our_own() -> None:
+    year_ms = 365 * 24 * 3600 * 1000
+    update = queried(updateTime=ROW["updateTime"] + year_ms)
+    assert update.exchange_time_ns == RECEIVED_NS + AHEAD_NS_MAX
+    fill = {"x": "TRADE", "X": "FILLED", "l": "0.01", "z": "0.01", "L": "1", "t": 5}
+    execution = streamed(**fill, T=10**17).execution
+    assert execution is not None
+    assert execution.exchange_time_ns == RECEIVED_NS + AHEAD_NS_MAX
+    assert queried(updateTime=0).exchange_time_ns == RECEIVED_NS
+    for nonsense in (None, "soon", [], {}):
+        with pytest.raises(PayloadError, match="no time"):
+            queried(updateTime=nonsense)
+
+
+FORCED = [
+    ({"c": "autoclose-1757"}, Forced.LIQUIDATION),
+    ({"c": "adl_autoclose"}, Forced.DELEVERAGING),
+    ({"c": "settlement_autoclose-9"}, Forced.SETTLEMENT),
+    ({"o": "LIQUIDATION"}, Forced.LIQUIDATION),
+    ({"X": "NEW_ADL"}, Forced.DELEVERAGING),
+    ({"X": "NEW_INSURANCE"}, Forced.LIQUIDATION),
+    ({"c": "gb0001"}, Forced.NONE),
+    ({"c": "my-autoclose-1"}, Forced.NONE),
+]
+
+
+@pytest.mark.invariant(49)
+@pytest.mark.parametrize(("changes", "kind"), FORCED)
+def test_what_the_exchange_does_itself_is_told_apart(changes: dict[str, Any], kind: Forced) -> None:
+    assert streamed(**changes).forced is kind
+    names = {"X": "status", "c": "clientOrderId", "o": "type"}
+    assert queried(**{names[key]: value for key, value in changes.items()}).forced is kind
+
+
+@pytest.mark.invariant(49)
+def test_the_execution_of_a_liquidation_is_forced_whatever_its_id() -> None:
+    assert streamed(x="CALCULATED", l="0.01", z="0.01", L="1").forced is Forced.LIQUIDATION
 
 
 def test_a_look_up() -> None:
@@ -180,7 +257,8 @@ def test_an_execution_names_only_the_exchanges_id() -> None:
             "commissionAsset": "USDT",
             "time": 1569514978020,
             "maker": False,
-        }
+        },
+        receive_time_ns=RECEIVED_NS,
     )
     assert (execution.client_oid, execution.exchange_order_id) == ("", "25851813")
     assert execution.fee == D("0.07819010")

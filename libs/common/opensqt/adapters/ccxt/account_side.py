@@ -8,7 +8,7 @@ from opensqt.adapters.ccxt.answers import Proof, classify
 from opensqt.adapters.ccxt.client import AnswerError
 from opensqt.adapters.ccxt.history import ROWS_MAX, whole_history
 from opensqt.adapters.ccxt.order_payloads import queried_execution
-from opensqt.adapters.ccxt.payloads import Payload, rows
+from opensqt.adapters.ccxt.payloads import Payload, PayloadError, rows
 from opensqt.adapters.ccxt.position_payloads import queried_position
 from opensqt.adapters.ccxt.requests import Method, NoAnswerError, NotSentError
 from opensqt.adapters.ccxt.side import EXCHANGE, Side, reading, running
@@ -43,17 +43,27 @@ class AccountSide(Side):
         Raises:
             DependencyError: No answer that can be relied upon.
         """
-        return await self._find({"symbol": symbol, "origClientOrderId": client_oid})
+        row = await self._find({"symbol": symbol, "origClientOrderId": client_oid})
+        if row is None:
+            return None
+        with reading("order"):
+            asked = _asked_for(row, symbol, "clientOrderId", client_oid)
+            return self._update(asked, UpdateSource.QUERY)
 
     async def find_order_by_exchange_id(
         self, symbol: str, exchange_order_id: str
     ) -> OrderUpdate | None:
         """As `find_order`, by the exchange's own id."""
-        return await self._find({"symbol": symbol, "orderId": exchange_order_id})
+        row = await self._find({"symbol": symbol, "orderId": exchange_order_id})
+        if row is None:
+            return None
+        with reading("order"):
+            found = self._updates("find", [_asked_for(row, symbol, "orderId", exchange_order_id)])
+            return found[0] if found else None
 
-    async def _find(self, params: Mapping[str, Any]) -> OrderUpdate | None:
+    async def _find(self, params: Mapping[str, Any]) -> Payload | None:
         try:
-            row = await self._wiring.requests.signed(
+            row: Payload = await self._wiring.requests.signed(
                 "find", self._client.fapiPrivateGetOrder, params
             )
         except AnswerError as error:
@@ -62,8 +72,7 @@ class AccountSide(Side):
             raise DependencyError(f"look-up of an order: {error}") from None
         except (NotSentError, NoAnswerError) as error:
             raise DependencyError(f"look-up of an order: {error}") from None
-        with reading("order"):
-            return self._update(row, UpdateSource.QUERY)
+        return row
 
     async def open_orders(self, symbol: str) -> tuple[OrderUpdate, ...]:
         """Every open order of the account on `symbol`, ours or not.
@@ -151,3 +160,14 @@ class AccountSide(Side):
 
     async def _keep_listen_key(self) -> None:
         await self._wiring.ask("keepKey", self._client.fapiPrivatePutListenKey, {}, signed=False)
+
+
+def _asked_for(row: Payload, symbol: str, key: str, value: str) -> Payload:
+    """The row, if it is the order that was asked for.
+
+    Raises:
+        PayloadError: It is another one.
+    """
+    if (str(row["symbol"]), str(row[key])) != (symbol, value):
+        raise PayloadError(f"asked for {symbol} {key} {value}, told of {row['symbol']} {row[key]}")
+    return row
