@@ -7,7 +7,7 @@ import time
 
 from benchmarks import report
 
-NAMES = ("tick_to_wire", "placement", "state", "market_data", "footprint")
+NAMES = ("tick_to_wire", "placement", "state", "market_data", "reconciliation", "footprint")
 
 
 def main() -> None:
