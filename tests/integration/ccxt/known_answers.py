@@ -265,3 +265,14 @@ def _coded() -> Iterator[Known]:
                 proof=Proof[proof],
                 reason=EndReason[reason],
             )
+
+
+REFUSED_FOR_MARGIN = {
+    "binanceusdm": b'{"code": -2019, "msg": "Margin is insufficient."}',
+    "binance": b'{"code": -2010, "msg": "Account has insufficient balance."}',
+    "bybit": b'{"retCode": 110007, "retMsg": "ab not enough for new order", "result": {}}',
+    "okx": b'{"code": "1", "msg": "", "data": [{"sCode": "51008", "sMsg": "Insufficient"}]}',
+    "bitget": b'{"code": "40762", "msg": "The order amount exceeds the balance", "data": null}',
+    "gate": b'{"label": "BALANCE_NOT_ENOUGH", "message": "Not enough."}',
+}
+"""A refusal of each exchange, as it writes it."""

@@ -29,6 +29,8 @@ class Call:
 
     method: Method
     params: Mapping[str, Any]
+    among: bool = False
+    """A look-up that answers with many orders, of which one may be the one that is meant."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +79,8 @@ class Desk(ABC):
         for call in self.finding(symbol, client_oid):
             try:
                 answer = await self._requests.signed("find", call.method, call.params)
-                found = self.found(client_oid, answer)
+                look = self.found_among if call.among else self.found
+                found = look(client_oid, answer)
             except AnswerError as error:
                 if classify(self._exchange, error.answer).proof is not Proof.NO_SUCH_ORDER:
                     raise DependencyError(f"look-up of an order: {error}") from None
@@ -120,6 +123,10 @@ class Desk(ABC):
     @abstractmethod
     def found(self, client_oid: str, answer: Any) -> Sighting | None:
         """The order, from a look-up; None when it is not in there; raises as `placed`."""
+
+    def found_among(self, _client_oid: str, _answer: Any) -> Sighting | None:
+        """The order, from a look-up that answers with many; as `found`."""
+        raise ValueError("this exchange is not asked for many orders")
 
 
 def end_reason(status: OrderStatus, told: EndReason) -> EndReason:

@@ -111,18 +111,23 @@ class GateDesk(Desk):
                     "status": "finished",
                     "limit": FINISHED_MAX,
                 },
+                among=True,
             ),
         )
 
     def found(self, client_oid: str, answer: Any) -> Sighting | None:
-        """One order, or the ended ones."""
-        if isinstance(answer, list):
-            ours = [row for row in answer if row["text"] == PREFIX + client_oid]
-            if not ours and len(answer) == FINISHED_MAX:
-                raise ValueError("too many orders have ended to be sure that it is not among them")
-            return _sighting(client_oid, ours[0]) if ours else None
+        """One order."""
         agree("id", answer["text"], PREFIX + client_oid)
         return _sighting(client_oid, answer)
+
+    def found_among(self, client_oid: str, answer: Any) -> Sighting | None:
+        """The latest that have ended."""
+        if not isinstance(answer, list):
+            raise TypeError("not a list of orders")
+        ours = [row for row in answer if row["text"] == PREFIX + client_oid]
+        if not ours and len(answer) >= FINISHED_MAX:
+            raise ValueError("too many orders have ended to be sure that it is not among them")
+        return _sighting(client_oid, ours[0]) if ours else None
 
 
 def _sighting(client_oid: str, row: Any) -> Sighting:

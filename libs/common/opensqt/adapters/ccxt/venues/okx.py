@@ -39,9 +39,12 @@ class OkxClient(RawClient, ccxt.pro.okx):  # type: ignore[misc]  # ccxt has no t
         data = body.get("data")
         first = data[0] if isinstance(data, list) and data and isinstance(data[0], dict) else {}
         code, order_code = text_of(body.get("code")), text_of(first.get("sCode"))
+        if code == "0":
+            contradiction = order_code not in ("", "0")
+            return Fault(code="", text=f"success with {order_code}") if contradiction else None
         if order_code not in ("", "0"):
             return Fault(code=order_code, text=text_of(first.get("sMsg")))
-        return None if code == "0" else Fault(code=code, text=text_of(body.get("msg")))
+        return Fault(code=code, text=text_of(body.get("msg")))
 
     def expiring_headers(self, expiry: Expiry) -> Mapping[str, str]:
         """Placing and amending are void from then on; other requests do not read it."""
