@@ -1,6 +1,7 @@
 """What must not be believed: raw payloads of look-ups and streams, through ccxt and the adapter."""
 
 import contextlib
+import time
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from typing import Any
@@ -45,6 +46,10 @@ ROW: dict[str, Any] = {
 }
 
 
+def recently() -> int:
+    return time.time_ns() - 3600 * 10**9
+
+
 def answers(
     monkeypatch: pytest.MonkeyPatch, exchange: BinanceUsdmExchange, method: str, answer: Any
 ) -> None:
@@ -70,8 +75,8 @@ async def test_nothing_is_not_an_empty_list(
         answers(monkeypatch, exchange, method, answer)
     for ask in (
         exchange.open_orders(SYMBOL),
-        exchange.orders_since(SYMBOL, 0),
-        exchange.executions_since(SYMBOL, 0),
+        exchange.orders_since(SYMBOL, recently()),
+        exchange.executions_since(SYMBOL, recently()),
         exchange.position(SYMBOL),
         exchange.find_order(SYMBOL, OURS),
         exchange.find_order_by_exchange_id(SYMBOL, "77"),
@@ -120,7 +125,7 @@ async def test_rows_that_come_twice_count_once(
     exchange: BinanceUsdmExchange, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers(monkeypatch, exchange, "fapiPrivateGetAllOrders", [ROW, ROW])
-    assert len(await exchange.orders_since(SYMBOL, 0)) == 1
+    assert len(await exchange.orders_since(SYMBOL, recently())) == 1
 
 
 @pytest.fixture
@@ -188,9 +193,9 @@ async def test_forced_orders_are_told_as_such_by_stream_and_look_up(
     assert told.forced is kind
     assert told.execution is not None
     assert (told.execution.quantity, told.execution.price) == (Decimal("0.02"), Decimal(59000))
-    orders = await exchange.orders_since(SYMBOL, 0)
+    orders = await exchange.orders_since(SYMBOL, recently())
     assert [update.forced for update in orders] == [Forced.NONE, Forced.NONE, kind]
-    executions = await exchange.executions_since(SYMBOL, 0)
+    executions = await exchange.executions_since(SYMBOL, recently())
     assert executions[-1].execution_id == told.execution.execution_id
     found = await exchange.find_order_by_exchange_id(SYMBOL, told.exchange_order_id)
     assert found is not None

@@ -63,7 +63,7 @@ class AccountSide(Side):
 
     async def _find(self, params: Mapping[str, Any]) -> Payload | None:
         try:
-            row: Payload = await self._wiring.requests.signed(
+            row = await self._wiring.requests.signed(
                 "find", self._client.fapiPrivateGetOrder, params
             )
         except AnswerError as error:
@@ -72,6 +72,8 @@ class AccountSide(Side):
             raise DependencyError(f"look-up of an order: {error}") from None
         except (NotSentError, NoAnswerError) as error:
             raise DependencyError(f"look-up of an order: {error}") from None
+        if not isinstance(row, Mapping):  # and least of all is it proof that there is none
+            raise DependencyError(f"look-up of an order: not as documented: {row!r:.100}")
         return row
 
     async def open_orders(self, symbol: str) -> tuple[OrderUpdate, ...]:

@@ -161,7 +161,7 @@ class AccountStream:
     def _doubt(self, frame: dict[str, Any], error: Exception) -> None:
         """An event says something, and we do not know what: only a look-up can tell."""
         self._unreadable.inc()
-        _log.error("account_event_unreadable", account=self._account, event=frame, error=str(error))
+        _log.error("account_event_unreadable", account=self._account, raw=frame, error=str(error))
         self.inbox.put(StreamDown(reason=f"an event could not be read: {error}"[:TEXT_MAX]))
         self._begin()
 
