@@ -10,3 +10,8 @@ Read on in `faults` (what is done), `books` and `referee` (what is compared), `o
 Architecture Invariant: nothing here knows how OpenSQT recovers; it breaks things from outside, with
 signals, files and the exchange's control endpoint, and asks for the books over the public API.
 """
+
+import os
+
+# gRPC's own words on broken connections and forks are for its developers; before it is loaded.
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")

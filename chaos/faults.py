@@ -21,8 +21,8 @@ ROUGH_S: Final = 4.0
 OUTAGE_S: Final = 5.0
 """Longer than a request to place an order is valid."""
 STALL_S: Final = 4.0
-LOST_ANSWERS: Final = {"lost_answer": 0.5, "latency_ms_max": 20}
-"""Puts orders in doubt, so that there is something to settle."""
+IN_DOUBT: Final = {"lost_answer": 0.5, "user": {"drop": 0.9}}
+"""Puts orders in doubt, and keeps the stream from telling of them, so that they are looked up."""
 
 
 class NotReachedError(Exception):
@@ -76,7 +76,7 @@ def _kill(name: str) -> Fault:
 def _crash(point: CrashPoint) -> Fault:
     async def strike(stage: Stage, rng: Random) -> None:
         if point is CrashPoint.SETTLING_BEFORE_RESULT:
-            await stage.control.set_faults(LOST_ANSWERS)
+            await stage.control.set_faults(IN_DOUBT)
         stage.arm(point, rng.randint(1, PASSES_MAX))
         try:
             async with asyncio.timeout(REACHED_S):

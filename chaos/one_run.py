@@ -24,6 +24,8 @@ TRADING_S: Final = 60.0
 """How long it may take until trading goes on."""
 SETTLED_S: Final = 60.0
 """How long it may take until both sides' books agree, once nothing moves any more."""
+FOR_EVER: Final = frozenset({Kind.DOUBLED})
+"""No waiting makes it good."""
 POLL_S: Final = 0.15
 BOUND_S: Final = 180.0
 """No run takes longer, whatever happens."""
@@ -167,6 +169,8 @@ async def _agreement(stage: Stage, defect: Defect | None) -> tuple[Finding, ...]
             if not findings and not under_way and before == (ours, theirs):
                 return ()
             before = (ours, theirs)
+            if any(finding.kind in FOR_EVER for finding in findings):
+                return findings
         if time.monotonic() > deadline_s:
             still = Finding(kind=Kind.STUCK, text="the books do not come to rest")
             return findings or (still,)

@@ -72,7 +72,7 @@ def bot() -> BotConfig:
 
 def market(seed: int) -> dict[str, object]:
     """An endless market around one price, as the paper exchange's configuration names it."""
-    return {"kind": "generator", "seed": seed, "trades_per_s": 15, "volatility": 0.00006}
+    return {"kind": "generator", "seed": seed, "trades_per_s": 25, "volatility": 0.00008}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -243,16 +243,17 @@ def crash_file(run: Run) -> Path:
 
 
 @asynccontextmanager
-async def open_stage(seed: int) -> AsyncIterator[Stage]:
+async def open_stage(seed: int, directory: Path = ROOT) -> AsyncIterator[Stage]:
     """Start everything and let the market begin; all of it is gone when the context is left.
 
     Args:
         seed: Of the market.
+        directory: Where the stages lie; their logs stay there.
 
     Raises:
         StackError: A process did not become ready.
     """
-    root = RunRoot(ROOT)
+    root = RunRoot(directory)
     ports = dict(zip(PORT_NAMES, free_ports(len(PORT_NAMES)), strict=True))
     run = root.create(ports)
     settings = PaperSettings(
