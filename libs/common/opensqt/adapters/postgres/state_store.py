@@ -45,6 +45,8 @@ from opensqt.wire.events import encode_order_update
 T = TypeVar("T")
 
 OWNERS_MAX: Final = 100_000
+QUARANTINED_MAX: Final = 10_000
+"""Orders that stay put aside. One that is forgotten and still there is put aside anew."""
 SEQ_MAX: Final = 2**63 - 1
 """Above every row number."""
 
@@ -230,7 +232,8 @@ class PostgresStateStore:
     async def compact(self, keep: int) -> int:
         """Drop published changes, and batches, older than the last `keep` revisions."""
         async with self._database.session() as session:
-            return (await session.execute(statements.COMPACT, {"keep": keep})).rowcount
+            values = {"keep": keep, "quarantined_max": QUARANTINED_MAX}
+            return (await session.execute(statements.COMPACT, values)).rowcount
 
     async def quarantine(self, update: OrderUpdate, reason: str, *, now_ns: int) -> None:
         """Put an update aside."""

@@ -215,6 +215,10 @@ WITH bound AS (
 ), batches AS (
     DELETE FROM state.batches b USING bound
     WHERE b.bot_id = bound.bot_id AND b.revision <= bound.revision
+), quarantine AS (
+    DELETE FROM state.quarantine WHERE seq <= (
+        SELECT q.seq FROM state.quarantine q ORDER BY q.seq DESC OFFSET %(quarantined_max)s LIMIT 1
+    )
 )
 DELETE FROM state.changes c USING bound
 WHERE c.bot_id = bound.bot_id AND c.revision <= bound.revision
