@@ -11,16 +11,14 @@ from opensqt.adapters.ccxt import open_binance_usdm
 from opensqt.adapters.grpc.position_manager import GrpcPositionManager
 from opensqt.adapters.nats import open_nats_bus
 from opensqt.market_maker.v1 import execution_service_pb2_grpc as pb_grpc
-from opensqt.ports import DependencyError
-from opensqt.runtime.config import refuse
 from opensqt.runtime.grpc_channel import open_channel
-from opensqt.runtime.retries import until_it_answers
 from opensqt.runtime.service import ServiceContext, run_service
 from services.execution.app import ExecutionApp
 from services.execution.config import ExecutionConfig
 from services.execution.durable import DurableSettlement
 from services.execution.servicer import ALLOWLIST, DESCRIPTOR, ExecutionServicer
 from services.execution.settlement import Round
+from services.execution.start_checks import check_account
 
 START_WAIT_S: Final = 2.0
 """The process says that it serves once it has started, or after this: the state may be slower."""
@@ -48,11 +46,7 @@ async def serve(config: ExecutionConfig, context: ServiceContext) -> AsyncIterat
             metrics=context.metrics,
         ) as venue,
     ):
-        hedging = await until_it_answers("exchange", venue.hedge_mode, errors=(DependencyError,))
-        if hedging:
-            raise refuse(
-                "exchange", "an account in hedge mode", "an account in one-way position mode"
-            )
+        await check_account(venue)
         app = ExecutionApp(
             account=config.account,
             venue=venue,

@@ -270,3 +270,20 @@ async def test_the_position_mode(serve: Serve, body: bytes, hedging: bool) -> No
     script = Script(body=b'{"dualSidePosition": ' + body + b"}")
     async with serve("binanceusdm", script) as connection:
         assert await connection.venue.hedge_mode() is hedging  # type: ignore[attr-defined]
+
+
+async def test_whether_the_key_may_trade_is_not_guessed(serve: Serve) -> None:
+    for status, body, said in (
+        (400, b'{"code": -2011, "msg": "Unknown order sent."}', ""),
+        (401, b'{"code": -2015, "msg": "Invalid API-key, IP, or permissions."}', "-2015"),
+    ):
+        async with serve("binanceusdm", Script(status=status, body=body)) as connection:
+            assert said in await connection.venue.trading_refusal("BTCUSDT")  # type: ignore[attr-defined]
+    for status, body in (
+        (503, b""),
+        (400, b'{"code": -1121, "msg": "Invalid symbol."}'),
+        (200, b"{}"),
+    ):
+        async with serve("binanceusdm", Script(status=status, body=body)) as connection:
+            with pytest.raises(DependencyError):
+                await connection.venue.trading_refusal("BTCUSDT")  # type: ignore[attr-defined]

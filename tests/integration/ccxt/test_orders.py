@@ -249,3 +249,9 @@ async def test_a_ban_is_honoured(
             OrderStatus.NOT_PLACED,
             EndReason.RATE_LIMIT,
         )
+
+
+async def test_whether_the_key_may_trade(paper: Paper, exchange: BinanceUsdmExchange) -> None:
+    assert await exchange.trading_refusal(SYMBOL) == ""
+    async with paper.connect(trade=False) as reader:
+        assert "-2015" in await reader.trading_refusal(SYMBOL)

@@ -28,6 +28,7 @@ from opensqt.ports.clock import Clock
 from opensqt.ports.engine import Engine
 from opensqt.ports.errors import DependencyError
 from opensqt.ports.exchange import (
+    AccountChecks,
     AccountEvent,
     AccountFeed,
     CancelAnswer,
@@ -56,6 +57,7 @@ __all__ = [
     "PRICES",
     "STREAM_STATUS",
     "TOPICS",
+    "AccountChecks",
     "AccountEvent",
     "AccountFeed",
     "CancelAnswer",

@@ -164,6 +164,26 @@ class OrderGateway(Protocol):
         ...
 
 
+class AccountChecks(Protocol):
+    """What must be known of an account before anything is traded on it."""
+
+    async def hedge_mode(self) -> bool:
+        """Whether the account keeps long and short positions apart; orders here assume it does not.
+
+        Raises:
+            DependencyError: No answer that can be relied upon.
+        """
+        ...
+
+    async def trading_refusal(self, symbol: str) -> str:
+        """Why the exchange does not let the key trade, in its words; empty when it does.
+
+        Raises:
+            DependencyError: No answer that can be relied upon.
+        """
+        ...
+
+
 class Exchange(MarketFeed, AccountFeed, OrderGateway, Protocol):
     """A whole exchange."""
 
