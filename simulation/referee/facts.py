@@ -23,6 +23,9 @@ _TIMING: Final = TimingConfig()
 FORCED_PREFIXES: Final = ("autoclose-", "adl_autoclose", "settlement_autoclose-")
 """How the client ids of orders begin that the exchange itself makes."""
 
+SHARE_PREFIX: Final = "forced-"
+"""How the ids of the orders begin under which a ledger books them."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
@@ -62,7 +65,7 @@ class Ledger:
     held: dict[Decimal, Decimal] = field(default_factory=dict)
     """By slot: what the orders' fills add up to, less what was closed by force."""
     forced: dict[str, Execution] = field(default_factory=dict)
-    """What was booked of closings by force, by slot and execution id."""
+    """What was booked of closings by force: shares of executions, each under an id of its own."""
     halted_ns: int | None = None
     """When the bot was halted, by the ledger's clock; None while it is not."""
 
@@ -126,7 +129,12 @@ class Facts:
         ]
 
 
-def forced(order: ExchangeOrder) -> bool:
+def is_share(client_oid: str) -> bool:
+    """Whether an order of a ledger stands for a share of what the exchange closed by force."""
+    return client_oid.startswith(SHARE_PREFIX)
+
+
+def is_forced(order: ExchangeOrder) -> bool:
     """Whether the exchange itself made an order."""
     return order.client_order_id.startswith(FORCED_PREFIXES)
 

@@ -10,9 +10,9 @@ from typing import Final
 from opensqt.core.actions import Place
 from opensqt.core.grid.book import GridBook, GridChange, Slot, SlotStatus, Standing, apply_change
 from opensqt.core.numbers import ZERO, plain
-from opensqt.core.orders import Order, OrderStatus, Purpose
+from opensqt.core.orders import Execution, Order, OrderStatus, Purpose
 from simulation.observer import ViolationError
-from simulation.referee.facts import Facts, Ledger
+from simulation.referee.facts import Facts, Ledger, is_forced, is_share
 
 _S = OrderStatus
 
@@ -57,14 +57,8 @@ class LedgerChecks:
         for order in change.orders:
             self._order(ledger, order)
         for execution in change.executions:
-            if execution.client_oid in ledger.orders or execution.slot_price is None:
-                continue
-            key = f"{execution.execution_id} {execution.slot_price}"
-            if key in ledger.forced:
-                raise ViolationError(3, f"execution {key} was booked twice", execution.client_oid)
-            ledger.forced[key] = execution
-            signed = execution.quantity * execution.side.sign
-            ledger.held[execution.slot_price] = ledger.held.get(execution.slot_price, ZERO) + signed
+            if is_share(execution.client_oid):
+                self._forced(ledger, execution)
         for slot in change.slots:
             self._slot(ledger, before.slots.get(slot.price) or Slot(price=slot.price), slot, after)
         ledger.book = apply_change(ledger.book, change)
@@ -137,7 +131,8 @@ class LedgerChecks:
                 f"of {plain(order.quantity)} in the ledger",
                 oid,
             )
-        self._not_ahead(order)
+        if not is_share(oid):
+            self._not_ahead(order)
         ledger.orders[oid] = order
         added = (order.filled_quantity - filled) * order.side.sign
         ledger.held[order.slot_price] = ledger.held.get(order.slot_price, ZERO) + added
@@ -164,6 +159,30 @@ class LedgerChecks:
             )
         if says.terminal and theirs.open:
             raise ViolationError(4, f"{oid} is {says}, and open on the exchange", oid)
+
+    def _forced(self, ledger: Ledger, share: Execution) -> None:
+        """A share of what the exchange closed by force, of an execution that took place (3)."""
+        oid = share.client_oid
+        if oid in ledger.forced:
+            raise ViolationError(3, f"{oid} was booked twice", oid)
+        ledger.forced[oid] = share
+        booked = sum(
+            (s.quantity for s in ledger.forced.values() if s.execution_id == share.execution_id),
+            ZERO,
+        )
+        done = sum(
+            (
+                fill.quantity
+                for fill in self._facts.account.fills
+                if str(fill.trade_id) == share.execution_id
+                and is_forced(self._facts.account.orders[fill.order_id])
+            ),
+            ZERO,
+        )
+        if booked > done:
+            raise ViolationError(
+                3, f"{oid}: {plain(booked)} booked of an execution of {plain(done)}", oid
+            )
 
     def _slot(self, ledger: Ledger, was: Slot, slot: Slot, after: GridBook) -> None:
         name = f"slot {plain(slot.price)}"

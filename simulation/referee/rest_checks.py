@@ -14,7 +14,7 @@ from opensqt.core.grid.book import GridBook, SlotStatus, Standing, apply_change
 from opensqt.core.numbers import ZERO, plain
 from simulation.observer import HARNESS, ViolationError
 from simulation.plan import FaultKind
-from simulation.referee.facts import Facts, Ledger, cash, forced, signed
+from simulation.referee.facts import Facts, Ledger, cash, is_forced, signed
 
 T = TypeVar("T")
 
@@ -60,7 +60,7 @@ class RestChecks:
         if halted and not kinds & HALTING:
             raise ViolationError(HARNESS, f"the bot is halted for nothing: {book.standing_reason}")
         if not halted and any(
-            forced(o) and o.executed for o in self._facts.account.orders.values()
+            is_forced(o) and o.executed for o in self._facts.account.orders.values()
         ):
             raise ViolationError(49, "a position was closed by force, and the bot is not halted")
         gate = self._facts.gate
@@ -134,7 +134,7 @@ class RestChecks:
         for theirs in self._facts.account.orders.values():
             oid = theirs.client_order_id
             noted = (oid, str(theirs.order_id)) in aside
-            if self._facts.ours(theirs) or oid in ledger.orders or forced(theirs):
+            if self._facts.ours(theirs) or oid in ledger.orders or is_forced(theirs):
                 continue
             if not noted and (theirs.open or theirs.executed):
                 raise ViolationError(9 if theirs.open else 48, f"nobody noticed {oid}", oid)
@@ -170,8 +170,10 @@ class RestChecks:
         ours = totals.realised_pnl - totals.fees - tied
         cost = sum((position.cost for position in account.positions.values()), ZERO)
         theirs = account.wallet - account.deposit - account.funding - cost
-        if self._others() or self._forced_unbooked(ledger):
+        if self._others():
             theirs = self._of_the_ledger(ledger)
+        elif unbooked := self._unbooked(ledger):
+            raise ViolationError(49, f"{plain(unbooked)} were closed by force and never booked")
         if ours != theirs:
             raise ViolationError(
                 16,
@@ -184,12 +186,12 @@ class RestChecks:
         return any(o.executed for o in self._facts.account.orders.values() if not self._known(o))
 
     def _known(self, order: ExchangeOrder) -> bool:
-        return self._facts.ours(order) or forced(order)
+        return self._facts.ours(order) or is_forced(order)
 
-    def _forced_unbooked(self, ledger: Ledger) -> bool:
-        """Whether more was closed by force than the slots held: what strangers had built."""
-        done = sum((signed(o) for o in self._facts.account.orders.values() if forced(o)), ZERO)
-        return done != sum((e.quantity * e.side.sign for e in ledger.forced.values()), ZERO)
+    def _unbooked(self, ledger: Ledger) -> Decimal:
+        """What was closed by force and is in no slot: beside strangers it may be theirs."""
+        done = sum((signed(o) for o in self._facts.account.orders.values() if is_forced(o)), ZERO)
+        return done - sum((e.quantity * e.side.sign for e in ledger.forced.values()), ZERO)
 
     def _of_the_ledger(self, ledger: Ledger) -> Decimal:
         """What the fills that the ledger has to count have brought, after fees."""
