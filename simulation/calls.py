@@ -1,0 +1,356 @@
+"""Calls between processes: the request travels, runs in the callee's process, the answer travels.
+
+As gRPC: a call has a deadline; one that cannot be connected fails at once; one whose callee dies
+fails when the connection breaks; and whoever gets no answer does not know what became of it.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, Final, TypeVar
+
+from opensqt.adapters.inbox import QueueInbox
+from opensqt.core.actions import ActionBatch
+from opensqt.core.errors import Refusal
+from opensqt.core.events import Candle, OrderUpdate, PriceChange
+from opensqt.core.grid.book import GridBook, GridIdentity
+from opensqt.core.grid.results import Applied, PlacementResult, Reservation
+from opensqt.core.instrument import Instrument
+from opensqt.core.orders import Execution, Order
+from opensqt.ports import DependencyError, Page, Quarantined, WatchEvent
+from simulation.loop import Process, ProcessDiedError
+from simulation.network import Network, Wire
+from simulation.plan import FaultKind, Link
+
+T = TypeVar("T")
+
+DEADLINE_S: Final = 2.0
+ATTEMPTS: Final = 3
+"""Of a call that may be repeated without a thought."""
+PAUSE_MAX_S: Final = 0.2
+SILENCE_MAX_S: Final = 5.0
+"""A watch that hears nothing for so long is given up."""
+RESET_SHARE: Final = 0.5
+"""Of the calls that get no answer, so many learn it at once: the connection is reset."""
+
+
+class Server:
+    """Where a part can be called.
+
+    Args:
+        name: The part, for errors.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.process: Process | None = None
+        """The process that serves; None while none does."""
+        self.target: Any = None
+        """What is called."""
+
+    @property
+    def reachable(self) -> bool:
+        """Whether somebody listens."""
+        return self.process is not None and self.process.alive
+
+
+class Caller:
+    """Calls a server from a process.
+
+    Args:
+        process: Who calls.
+        server: Who is called.
+        network: Carries requests and answers.
+        chance: Decides what is noticed of a failure.
+    """
+
+    def __init__(
+        self, process: Process, server: Server, network: Network, chance: random.Random
+    ) -> None:
+        self._process = process
+        self._server = server
+        self._network = network
+        self._chance = chance
+
+    async def call(self, name: str, work: Callable[[Any], Awaitable[T]]) -> T:
+        """Have something done in the server's process.
+
+        Raises:
+            Refusal: The server said no.
+            DependencyError: No answer; it may or may not have been done.
+        """
+        self._process.check()
+        answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        running: list[asyncio.Task[None]] = []
+        self._network.send(Link.CALLS, self._arrived, name, work, answer, running)
+        try:
+            async with asyncio.timeout(DEADLINE_S):
+                return await answer
+        except TimeoutError:
+            raise DependencyError(f"{self._server.name} did not answer {name} in time") from None
+        finally:
+            # The caller has hung up: what is still going on there is cancelled, as gRPC does.
+            for task in running:
+                if not task.done() and self._process.alive:
+                    self._network.send(Link.CALLS, task.cancel)
+
+    async def repeated(self, name: str, work: Callable[[Any], Awaitable[T]]) -> T:
+        """Call up to `ATTEMPTS` times; raises as `call` does."""
+        for _ in range(ATTEMPTS - 1):
+            try:
+                return await self.call(name, work)
+            except DependencyError:
+                await asyncio.sleep(self._chance.random() * PAUSE_MAX_S)
+        return await self.call(name, work)
+
+    async def stream(
+        self, name: str, open_stream: Callable[[Any], AsyncIterator[T]]
+    ) -> AsyncIterator[T]:
+        """Follow something in the server's process.
+
+        Raises:
+            Refusal: The server said no.
+            DependencyError: The connection was lost, or was silent for too long.
+        """
+        self._process.check()
+        network = self._network
+        inbox: QueueInbox[T | Exception] = QueueInbox()
+        wire = network.wire(Link.CALLS)
+        running: list[asyncio.Task[None]] = []
+        network.send(Link.CALLS, self._begin, name, open_stream, inbox, wire, running)
+        try:
+            while True:
+                try:
+                    async with asyncio.timeout(SILENCE_MAX_S):
+                        event = await anext(inbox)
+                except TimeoutError:
+                    raise DependencyError(f"{self._server.name}: {name} fell silent") from None
+                if isinstance(event, Exception):
+                    raise event
+                yield event
+        finally:
+            if self._process.alive:
+                for task in running:
+                    network.send(Link.CALLS, task.cancel)
+
+    # --- in the world ----------------------------------------------------------------------------
+
+    def _arrived(
+        self,
+        name: str,
+        work: Callable[[Any], Awaitable[T]],
+        answer: "asyncio.Future[T]",
+        running: list[asyncio.Task[None]],
+    ) -> None:
+        server, network = self._server, self._network
+        process = server.process
+        if process is None or not process.alive:
+            self._fail(answer, f"{server.name} cannot be reached")
+            return
+        forget = process.on_death(lambda: self._fail(answer, f"{server.name} died"))
+
+        async def serve() -> None:
+            result: T | None = None
+            problem: Exception | None = None
+            try:
+                result = await work(server.target)
+            except (Refusal, DependencyError) as error:
+                problem = error
+            except Exception as error:  # noqa: BLE001 - gRPC says INTERNAL, and nothing else
+                if self.on_internal is not None:
+                    self.on_internal(process, name, error)
+                problem = DependencyError(f"{server.name}: internal error in {name}")
+            finally:
+                forget()
+            if network.happens(FaultKind.LOSE_ANSWERS, Link.CALLS):
+                if self._chance.random() < RESET_SHARE:
+                    self._fail(answer, f"the connection to {server.name} was reset")
+                return
+            network.send(Link.CALLS, _settle, answer, result, problem)
+
+        running.append(process.spawn(serve()))
+
+    on_internal: Callable[[Process, str, Exception], None] | None = None
+    """Called for what the server raised and should not have."""
+
+    def _begin(
+        self,
+        name: str,
+        open_stream: Callable[[Any], AsyncIterator[T]],
+        inbox: QueueInbox[T | Exception],
+        wire: Wire,
+        running: list[asyncio.Task[None]],
+    ) -> None:
+        server = self._server
+        process = server.process
+        if process is None or not process.alive:
+            wire.send(inbox.put, DependencyError(f"{server.name} cannot be reached"))
+            return
+
+        def died() -> None:
+            wire.send(inbox.put, DependencyError(f"{server.name} died"))
+
+        forget = process.on_death(died)
+
+        async def serve() -> None:
+            problem: Exception = DependencyError(f"{server.name} ended {name}")
+            events = aiter(open_stream(server.target))
+            try:
+                async for event in events:
+                    wire.send(inbox.put, event)
+            except (Refusal, DependencyError) as error:
+                problem = error
+            except Exception as error:  # noqa: BLE001 - as above
+                if self.on_internal is not None:
+                    self.on_internal(process, name, error)
+            finally:
+                forget()
+                if process.alive:
+                    await _close(events)
+            wire.send(inbox.put, problem)
+
+        task = process.spawn(serve())
+        running.append(task)
+        self._process.on_death(lambda: process.soon(task.cancel) and None)
+
+    def _fail(self, answer: "asyncio.Future[T]", why: str) -> None:
+        self._network.send(Link.CALLS, _settle, answer, None, DependencyError(why))
+
+
+def _settle(answer: "asyncio.Future[T]", result: T, problem: Exception | None) -> None:
+    if answer.done():
+        return
+    if problem is not None:
+        answer.set_exception(problem)
+        return
+    answer.set_result(result)
+
+
+async def _close(events: AsyncIterator[Any]) -> None:
+    close = getattr(events, "aclose", None)
+    if close is not None:
+        await close()
+
+
+class RemotePositions:
+    """Implements `ports.PositionManager` over calls.
+
+    Args:
+        caller: Reaches the state service.
+    """
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+
+    async def register_grid(self, identity: GridIdentity) -> GridBook:
+        """Register a grid."""
+        return await self._caller.repeated("register", lambda s: s.register_grid(identity))
+
+    async def reserve(self, batch: ActionBatch, *, deadline_ns: int) -> Reservation:
+        """Commit a batch's intents."""
+        return await self._caller.call(
+            "reserve",
+            lambda s: s.reserve(batch, deadline_ns=deadline_ns, request_id=batch.batch_id),
+        )
+
+    async def record(self, bot_id: str, results: tuple[PlacementResult, ...]) -> int:
+        """Record what the exchange answered."""
+        return await self._caller.repeated("record", lambda s: s.record(bot_id, results))
+
+    async def apply(self, update: OrderUpdate) -> Applied:
+        """Apply what is known of an order."""
+        return await self._caller.repeated("apply", lambda s: s.apply(update))
+
+    async def confirm_grid(self, bot_id: str, *, epoch: int) -> int:
+        """Let a RECONCILING grid trade."""
+        return await self._caller.repeated("confirm", lambda s: s.confirm_grid(bot_id, epoch=epoch))
+
+    async def halt_grid(self, bot_id: str, *, reason: str, by: str) -> int:
+        """Halt a grid."""
+        return await self._caller.repeated(
+            "halt", lambda s: s.halt_grid(bot_id, reason=reason, by=by)
+        )
+
+    async def resume_grid(self, bot_id: str, *, by: str) -> int:
+        """End a halt."""
+        return await self._caller.repeated("resume", lambda s: s.resume_grid(bot_id, by=by))
+
+    async def quarantine(self, *, page_size: int = 0, page_token: str = "") -> Page[Quarantined]:
+        """What was put aside."""
+        return await self._caller.repeated(
+            "quarantine", lambda s: s.quarantine(page_size=page_size, page_token=page_token)
+        )
+
+    async def grid(self, bot_id: str) -> GridBook:
+        """A grid."""
+        return await self._caller.repeated("grid", lambda s: s.grid(bot_id))
+
+    async def grids(self) -> tuple[GridBook, ...]:
+        """Every grid."""
+        return await self._caller.repeated("grids", lambda s: s.grids())
+
+    async def orders(
+        self,
+        bot_id: str,
+        *,
+        live_only: bool = False,
+        unsettled_only: bool = False,
+        batch_id: str = "",
+        page_size: int = 0,
+        page_token: str = "",
+    ) -> Page[Order]:
+        """Orders, newest first."""
+        return await self._caller.repeated(
+            "orders",
+            lambda s: s.orders(
+                bot_id,
+                live_only=live_only,
+                unsettled_only=unsettled_only,
+                batch_id=batch_id,
+                page_size=page_size,
+                page_token=page_token,
+            ),
+        )
+
+    async def executions(
+        self, bot_id: str, *, page_size: int = 0, page_token: str = ""
+    ) -> Page[Execution]:
+        """Executions, newest first."""
+        return await self._caller.repeated(
+            "executions",
+            lambda s: s.executions(bot_id, page_size=page_size, page_token=page_token),
+        )
+
+    def watch(self, bot_id: str, *, from_revision: int = 0) -> AsyncIterator[WatchEvent]:
+        """Follow a grid."""
+        return self._caller.stream("watch", lambda s: s.watch(bot_id, from_revision=from_revision))
+
+
+class RemoteMarketData:
+    """Implements `ports.MarketData` over calls.
+
+    Args:
+        caller: Reaches the market data service.
+    """
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+
+    async def instruments(self) -> tuple[Instrument, ...]:
+        """Every instrument."""
+        return await self._caller.repeated("instruments", lambda s: _now(s.instruments))
+
+    async def price(self, symbol: str) -> PriceChange:
+        """The latest price."""
+        return await self._caller.repeated("price", lambda s: _now(s.price, symbol))
+
+    async def candles(self, symbol: str, limit: int) -> tuple[Candle, ...]:
+        """The latest closed candles."""
+        return await self._caller.repeated("candles", lambda s: _now(s.candles, symbol, limit))
+
+
+async def _now(work: Callable[..., T], *args: Any) -> T:
+    return work(*args)
+
+
+__all__ = ["Caller", "ProcessDiedError", "RemoteMarketData", "RemotePositions", "Server"]

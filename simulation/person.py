@@ -1,0 +1,82 @@
+"""The person who watches over the bot: trips the risk gate, and opens it again."""
+
+import asyncio
+import random
+from typing import Final
+
+from opensqt.core.errors import Refusal
+from opensqt.ports import DependencyError
+from simulation.calls import Caller, Server
+from simulation.loop import SimulationLoop
+from simulation.network import Network
+
+RETRY_S: Final = 1.0
+
+
+class Person:
+    """Somebody with the command line.
+
+    Args:
+        loop: Tells the time.
+        risk: The risk service.
+        network: The way there.
+        chance: Decides what is noticed of a failure.
+    """
+
+    def __init__(
+        self, loop: SimulationLoop, risk: Server, network: Network, chance: random.Random
+    ) -> None:
+        self._loop = loop
+        self._caller = Caller(loop.world, risk, network, chance)
+        self._wants_closed = 0
+        self._requests = 0
+
+    def trip(self) -> None:
+        """Close the gate."""
+        self._wants_closed += 1
+        self._loop.world.spawn(self._trip())
+
+    def reset(self) -> None:
+        """Open the gate, unless there is another reason to have it closed."""
+        self._wants_closed -= 1
+        if not self._wants_closed:
+            self._loop.world.spawn(self._reset())
+
+    async def _trip(self) -> None:
+        request_id = self._request_id()
+        while self._wants_closed:
+            try:
+                await self._caller.call(
+                    "trip",
+                    lambda risk: risk.trip(request_id=request_id, reason="by hand", by="person"),
+                )
+            except (DependencyError, Refusal):
+                await asyncio.sleep(RETRY_S)
+            else:
+                return
+
+    async def _reset(self) -> None:
+        while not self._wants_closed:
+            try:
+                gate = await self._caller.call("gate", _gate)
+                if gate.open:
+                    return
+                request_id = self._request_id()
+                await self._caller.call(
+                    "reset",
+                    lambda risk: risk.reset(
+                        request_id=request_id,
+                        expected_revision=gate.revision,
+                        by="person",
+                    ),
+                )
+            except (DependencyError, Refusal):
+                await asyncio.sleep(RETRY_S)
+
+    def _request_id(self) -> str:
+        self._requests += 1
+        return f"person-{self._requests}"
+
+
+async def _gate(risk: object) -> object:
+    return risk.gate()  # type: ignore[attr-defined]

@@ -1,0 +1,336 @@
+"""The database: what was committed outlives the processes; its answers may not reach them.
+
+A change is decided in the client, on the book as it was read, and committed by one statement that
+takes effect only if the book is still at that revision (decision 0011). Once the statement is on
+its way, the death of the client does not stop it.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Final, TypeVar
+
+from opensqt.adapters.signals import Signals
+from opensqt.core.events import OrderUpdate
+from opensqt.core.grid.book import GridBook, GridChange, GridIdentity
+from opensqt.core.grid.results import Outcome
+from opensqt.core.orders import Execution, Order
+from opensqt.core.risk.gate_log import GateChange
+from opensqt.ports import NOTHING_MORE, DependencyError, Quarantined, Wanted
+from opensqt.testing.memory_gate_store import MemoryGateStore
+from opensqt.testing.memory_store import MemoryStore
+from simulation.loop import Process, SimulationLoop
+
+T = TypeVar("T")
+
+TRIP_MIN_S: Final = 0.0001
+TRIP_MEAN_S: Final = 0.0003
+FAILS_AFTER_S: Final = 0.05
+"""A database that is away is noticed after up to this."""
+
+Committed = Callable[[GridBook, GridBook, GridChange], None]
+
+
+def at_once(work: Awaitable[T]) -> T:
+    """The result of a coroutine that waits for nothing."""
+    assert isinstance(work, Coroutine)
+    try:
+        work.send(None)
+    except StopIteration as done:
+        result: T = done.value
+        return result
+    raise AssertionError(f"{work} waits")
+
+
+class Database:
+    """What is kept: the ledger and the gates.
+
+    Args:
+        loop: Carries requests and answers.
+        chance: Decides how long they take, and what an outage cuts off.
+    """
+
+    def __init__(self, loop: SimulationLoop, chance: random.Random) -> None:
+        self.loop = loop
+        self.stores = [MemoryStore()]
+        self.gates = MemoryGateStore()
+        self.up = True
+        self.under_way = 0
+        """Requests that were sent and are not answered."""
+        self.on_committed: Committed | None = None
+        self.on_wiped: list[Callable[[], None]] = []
+        self._chance = chance
+        self._signals = Signals()
+        self._pending: dict[asyncio.Future[Any], None] = {}
+
+    @property
+    def store(self) -> MemoryStore:
+        """The ledger as it is kept now."""
+        return self.stores[-1]
+
+    def connect(self, process: Process) -> "Store":
+        """The ledger's store for a process."""
+        return Store(self, process)
+
+    def gate_store(self, process: Process) -> "Gates":
+        """The gate's store for a process."""
+        return Gates(self, process)
+
+    def stop(self) -> None:
+        """Die: of the requests that are under way, some take place; none is answered."""
+        self.up = False
+        for answer in tuple(self._pending):
+            _fail(answer, "the connection to the database was lost")
+
+    def start(self) -> None:
+        """Come back."""
+        self.up = True
+
+    def wipe(self) -> None:
+        """Lose everything that was kept."""
+        self.stores.append(MemoryStore())
+        self.gates = MemoryGateStore()
+        for wiped in self.on_wiped:
+            wiped()
+
+    def changed(self, bot_id: str) -> None:
+        """Some commit changed a bot."""
+        self._signals.send(bot_id)
+
+    def listen(self) -> AbstractAsyncContextManager[AsyncIterator[str]]:
+        """Names of bots that some commit changed."""
+        return self._signals.listen()
+
+    async def ask(self, process: Process, work: Callable[[], T]) -> T:
+        """Send a statement, which takes effect when it arrives; the answer comes later.
+
+        Raises:
+            DependencyError: No answer; it may or may not have taken effect.
+        """
+        process.check()
+        if not self.up:
+            await asyncio.sleep(self._chance.random() * FAILS_AFTER_S)
+            raise DependencyError("the database does not answer")
+        answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._pending[answer] = None
+        self.under_way += 1
+        self.loop.world.later(self._trip_s(), self._arrived, work, answer)
+        try:
+            return await answer
+        finally:
+            self._pending.pop(answer, None)
+
+    # --- in the world ----------------------------------------------------------------------------
+
+    def _arrived(self, work: Callable[[], T], answer: "asyncio.Future[T]") -> None:
+        lost = answer.done() and self._chance.random() < 0.5
+        if lost or (not self.up and not answer.done()):
+            self.under_way -= 1
+            _fail(answer, "the database does not answer")
+            return
+        try:
+            result: T | None = work()
+            problem: Exception | None = None
+        except Exception as error:  # noqa: BLE001 - the client's to judge
+            result, problem = None, error
+        self.loop.world.later(self._trip_s(), self._answered, answer, result, problem)
+
+    def _answered(self, answer: "asyncio.Future[T]", result: T, problem: Exception | None) -> None:
+        self.under_way -= 1
+        if answer.done():
+            return
+        if problem is not None:
+            answer.set_exception(problem)
+        else:
+            answer.set_result(result)
+
+    def _trip_s(self) -> float:
+        return TRIP_MIN_S + self._chance.expovariate(1 / TRIP_MEAN_S)
+
+
+def _fail(answer: "asyncio.Future[Any]", why: str) -> None:
+    if not answer.done():
+        answer.set_exception(DependencyError(why))
+
+
+class _ConflictError(Exception):
+    """The book has changed since it was read."""
+
+
+class Store:
+    """Implements `ports.StateStore` for one process.
+
+    Args:
+        database: Keeps everything.
+        process: Whose connection this is.
+    """
+
+    def __init__(self, database: Database, process: Process) -> None:
+        self._database = database
+        self._process = process
+
+    async def register(self, identity: GridIdentity, *, now_ns: int) -> tuple[GridBook, bool]:
+        """Create the grid if its bot is not registered."""
+        found = await self._ask(lambda store: store.register(identity, now_ns=now_ns))
+        self._database.changed(identity.bot_id)
+        return found
+
+    async def transact(
+        self,
+        bot_id: str,
+        decide: Callable[[GridBook], Outcome[T]],
+        wanted: Wanted = NOTHING_MORE,
+    ) -> Outcome[T]:
+        """Let `decide` decide on the book, and commit its change."""
+        while True:
+            book = await self._ask(lambda store: store.transact(bot_id, _read, wanted))
+            outcome = decide(book.book)
+            if outcome.change is None:
+                return outcome
+            try:
+                return await self._commit(bot_id, book.book, outcome)
+            except _ConflictError:
+                continue
+
+    async def bot_of_order(self, client_oid: str) -> str | None:
+        """The bot that owns an order."""
+        return await self._ask(lambda store: store.bot_of_order(client_oid))
+
+    async def client_oid_of(self, account: str, symbol: str, exchange_order_id: str) -> str | None:
+        """The client order id of the order that the exchange calls so."""
+        return await self._ask(
+            lambda store: store.client_oid_of(account, symbol, exchange_order_id)
+        )
+
+    async def load(self, bot_id: str) -> GridBook:
+        """A book as of now."""
+        return await self._ask(lambda store: store.load(bot_id))
+
+    async def identities(self) -> tuple[GridBook, ...]:
+        """Every registered grid."""
+        return await self._ask(lambda store: store.identities())
+
+    async def orders(
+        self,
+        bot_id: str,
+        *,
+        live_only: bool,
+        unsettled_only: bool,
+        batch_id: str,
+        limit: int,
+        before: str,
+    ) -> tuple[Order, ...]:
+        """Orders, newest first."""
+        return await self._ask(
+            lambda store: store.orders(
+                bot_id,
+                live_only=live_only,
+                unsettled_only=unsettled_only,
+                batch_id=batch_id,
+                limit=limit,
+                before=before,
+            )
+        )
+
+    async def executions(
+        self, bot_id: str, *, limit: int, before: int
+    ) -> tuple[tuple[int, Execution], ...]:
+        """Executions with their row numbers, newest first."""
+        return await self._ask(lambda store: store.executions(bot_id, limit=limit, before=before))
+
+    async def changes_after(self, bot_id: str, revision: int, limit: int) -> tuple[GridChange, ...]:
+        """Committed changes after a revision."""
+        return await self._ask(lambda store: store.changes_after(bot_id, revision, limit))
+
+    def committed(self) -> AbstractAsyncContextManager[AsyncIterator[str]]:
+        """Names of bots that some commit changed."""
+        return self._database.listen()
+
+    async def unpublished(self, limit: int) -> tuple[GridChange, ...]:
+        """Changes that were not published yet."""
+        return await self._ask(lambda store: store.unpublished(limit))
+
+    async def mark_published(self, changes: tuple[GridChange, ...]) -> None:
+        """These were published."""
+        await self._ask(lambda store: store.mark_published(changes))
+
+    async def compact(self, keep: int) -> int:
+        """Drop what is old."""
+        return await self._ask(lambda store: store.compact(keep))
+
+    async def quarantine(self, update: OrderUpdate, reason: str, *, now_ns: int) -> None:
+        """Put an update aside."""
+        await self._ask(lambda store: store.quarantine(update, reason, now_ns=now_ns))
+
+    async def quarantined(self, *, limit: int, before: int) -> tuple[tuple[int, Quarantined], ...]:
+        """What was put aside."""
+        return await self._ask(lambda store: store.quarantined(limit=limit, before=before))
+
+    async def quarantine_reason(self, update: OrderUpdate) -> str | None:
+        """Why the order of `update` was put aside last."""
+        return await self._ask(lambda store: store.quarantine_reason(update))
+
+    async def ping(self) -> None:
+        """Answer."""
+        await self._ask(lambda store: store.ping())
+
+    async def _commit(self, bot_id: str, read: GridBook, outcome: Outcome[T]) -> Outcome[T]:
+        database = self._database
+
+        def commit() -> Outcome[T]:
+            before = at_once(database.store.load(bot_id))
+
+            def decided(book: GridBook) -> Outcome[T]:
+                if (book.revision, book.identity.epoch) != (read.revision, read.identity.epoch):
+                    raise _ConflictError
+                return outcome
+
+            done = at_once(database.store.transact(bot_id, decided))
+            database.changed(bot_id)
+            assert outcome.change is not None
+            if database.on_committed is not None:
+                after = at_once(database.store.load(bot_id))
+                database.on_committed(before, after, outcome.change)
+            return done
+
+        return await database.ask(self._process, commit)
+
+    async def _ask(self, work: Callable[[MemoryStore], Awaitable[T]]) -> T:
+        database = self._database
+        return await database.ask(self._process, lambda: at_once(work(database.store)))
+
+
+def _read(book: GridBook) -> Outcome[None]:
+    return Outcome(book=book, change=None, value=None)
+
+
+class Gates:
+    """Implements `ports.GateStore` for one process.
+
+    Args:
+        database: Keeps everything.
+        process: Whose connection this is.
+    """
+
+    def __init__(self, database: Database, process: Process) -> None:
+        self._database = database
+        self._process = process
+
+    async def history(self, account: str, limit: int) -> tuple[GateChange, ...]:
+        """The latest changes, oldest first."""
+        database = self._database
+        return await database.ask(
+            self._process, lambda: at_once(database.gates.history(account, limit))
+        )
+
+    async def append(self, account: str, change: GateChange) -> bool:
+        """Commit a change if its revision is the next."""
+        database = self._database
+        return await database.ask(
+            self._process, lambda: at_once(database.gates.append(account, change))
+        )
+
+    async def ping(self) -> None:
+        """Answer."""
+        await self._database.ask(self._process, lambda: None)

@@ -1,0 +1,390 @@
+"""The whole system in one process: `run` carries out a plan, and says what happened."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any, Final
+
+from opensqt.core.actions import ActionBatch
+from opensqt.core.events import Gate, GateBeat
+from opensqt.core.grid.book import Direction, Standing
+from opensqt.core.risk.exposure import FreshnessBounds
+from opensqt.ports import ORDER_UPDATES, Topic
+from opensqt.runtime import crash_points
+from opensqt.runtime.bot_config import BotConfig
+from opensqt.testing.virtual_time import START_NS
+from services.execution.app import ExecutionApp
+from services.market_data.app import MarketDataApp
+from services.market_data.config import MonitorConfig
+from services.risk.app import RiskApp
+from services.state.app import StateApp
+from services.strategy.app import StrategyApp
+from simulation.bus import Broker
+from simulation.calls import Caller, RemoteMarketData, RemotePositions
+from simulation.exchange_client import ExchangeClient, ExchangeWorld
+from simulation.faults import Faults
+from simulation.guarded import GuardedObserver
+from simulation.loop import Process, SimulationLoop
+from simulation.market import INSTRUMENT, Market
+from simulation.network import Network
+from simulation.observer import HARNESS, Observer, ViolationError, WorldView
+from simulation.parts import Supervised, reach
+from simulation.person import Person
+from simulation.plan import Part, Plan
+from simulation.quiet import NO_METRICS, quiet
+from simulation.settlement import Journal, JournaledSettlement
+from simulation.store import Database, at_once
+from simulation.trace import Trace
+from simulation.venue import ExchangeSide
+
+ACCOUNT: Final = "main"
+BOT: Final = "btc"
+
+RECHECK_S: Final = 3.0
+"""How often ledger and exchange are compared; often, since a run is short."""
+LOOK_S: Final = 0.25
+"""How often is looked whether everything has come to rest."""
+QUIET_S: Final = 2.5 * RECHECK_S
+"""Nothing must change for so long: long enough for a comparison to find what was missed."""
+REST_S_MAX: Final = 120.0
+"""After so long everything must have come to rest."""
+AGAIN_S_MAX: Final = 20.0
+"""Once mended, it must trade within this."""
+
+CONFIG: Final = MonitorConfig(recheck_interval_s=RECHECK_S)
+
+
+def run(plan: Plan, observer: Observer) -> Trace:
+    """Carry out a plan to its end.
+
+    Raises:
+        ViolationError: The observer's, or that the world does not come to rest.
+    """
+    with quiet(plan.seed):
+        return _run(plan, observer)
+
+
+def _run(plan: Plan, observer: Observer) -> Trace:
+    loop = SimulationLoop(plan.stream("turns"))
+    world = World(plan, observer, loop)
+    asyncio.set_event_loop(None)
+    crash_points.arm(lambda point: reach(world.parts, point))
+    main = loop.world.spawn(world.live())
+    try:
+        loop.run_until_complete(main)
+    except RuntimeError:
+        if world.observer.failure is None:
+            raise
+    finally:
+        crash_points.arm(None)
+        world.shut()
+        loop.close()
+    if world.observer.failure is not None:
+        raise world.observer.failure
+    return world.trace
+
+
+class World:
+    """Everything there is.
+
+    Args:
+        plan: What will happen.
+        observer: Told of it.
+        loop: Runs it.
+    """
+
+    def __init__(self, plan: Plan, observer: Observer, loop: SimulationLoop) -> None:
+        self._plan = plan
+        self._loop = loop
+        self.trace = Trace()
+        self.observer = GuardedObserver(loop, observer, self.trace)
+        self.gate: Gate | None = None
+        loop.on_problem = self._problem
+        self.network = Network(loop, plan.stream("network"))
+        self.broker = Broker(loop, self.network, plan.stream("bus"))
+        self.broker.on_published = self._published
+        self.database = Database(loop, plan.stream("database"))
+        self.database.on_committed = self.observer.committed
+        self.journal = Journal()
+        self.database.on_wiped.append(self.journal.clear)
+        self._calls = plan.stream("calls")
+        side = ExchangeSide(
+            INSTRUMENT,
+            clock=loop.world,
+            account=ACCOUNT,
+            observer=self.observer,
+            start_ns=START_NS,
+        )
+        self.exchange = ExchangeWorld(
+            loop, side, self.network, plan.stream("exchange"), self.observer
+        )
+        self.market = Market(plan, plan.stream("market"), self.exchange)
+        builds: dict[Part, Callable[[Process], tuple[Any, Callable[[], Awaitable[None]]]]] = {
+            Part.STATE: self._state,
+            Part.RISK: self._risk,
+            Part.MARKET_DATA: self._market_data,
+            Part.EXECUTION: self._execution,
+            Part.STRATEGY: self._strategy,
+        }
+        self.parts = {
+            part: Supervised(
+                part,
+                loop=loop,
+                build=build,
+                chance=plan.stream(f"life of {part}"),
+                trace=self.trace,
+            )
+            for part, build in builds.items()
+        }
+        self.person = Person(
+            loop, self.parts[Part.RISK].server, self.network, plan.stream("person")
+        )
+        self.faults = Faults(
+            plan,
+            bot_id=BOT,
+            loop=loop,
+            parts=self.parts,
+            network=self.network,
+            broker=self.broker,
+            database=self.database,
+            exchange=self.exchange,
+            market=self.market,
+            person=self.person,
+            trace=self.trace,
+        )
+
+    async def live(self) -> None:
+        """From the beginning to the end."""
+        journal = self.journal
+        self.observer.began(
+            WorldView(
+                plan=self._plan,
+                trace=self.trace,
+                exchange=self.exchange.side.exchange,
+                account=ACCOUNT,
+                bot_id=BOT,
+                stores=self.database.stores,
+                settle_tasks=lambda: len(journal.pending()),
+            )
+        )
+        self.market.begin()
+        for part in self.parts.values():
+            part.start()
+        self.faults.schedule()
+        await asyncio.sleep(self._plan.length_ms / 1000)
+        await asyncio.sleep(0)
+        self._note("everything is mended; the market stands still")
+        self.faults.mend()
+        self.market.moves = False
+        await self._rest()
+        self.observer.at_rest()
+        await self._trade_again()
+        self.market.moves = False
+        await self._rest()
+        self.observer.at_rest()
+        self.trace.events += self._loop.steps
+        self._note(f"over after {self._loop.steps} steps, {self.exchange.chance.random()}")
+
+    def shut(self) -> None:
+        """Nothing has an effect any more."""
+        for part in self.parts.values():
+            part.shut()
+        self._loop.world.kill()
+
+    # --- the end -----------------------------------------------------------------------------------
+
+    async def _rest(self) -> None:
+        """Wait until everything is settled and nothing has changed for a while."""
+        began_s = since_s = self._loop.now_s
+        before: object = None
+        while self._loop.now_s - since_s < QUIET_S:
+            await asyncio.sleep(LOOK_S)
+            restless = self._restless()
+            now = self._signature()
+            if restless or now != before:
+                before, since_s = now, self._loop.now_s
+            if self._loop.now_s - began_s > REST_S_MAX:
+                why = restless or "the ledger or the exchange changes over and over"
+                self.observer.fail(
+                    ViolationError(HARNESS, f"no rest {REST_S_MAX:.0f} s after mending: {why}")
+                )
+
+    async def _trade_again(self) -> None:
+        """Let the market move until there was an order and a fill, if there may be any."""
+        standing = self._book_standing()
+        trades = standing is Standing.TRADING and self.gate is not None and self.gate.open
+        accepted, fills = self.observer.accepted_orders, self.observer.fills
+        began_s = self._loop.now_s
+        self._note("the market moves again")
+        self.market.moves = True
+        while self._loop.now_s - began_s < AGAIN_S_MAX:
+            await asyncio.sleep(LOOK_S)
+            enough = self.observer.accepted_orders > accepted and self.observer.fills > fills
+            if enough or not trades:
+                return
+        self.observer.fail(
+            ViolationError(
+                HARNESS,
+                f"no trading {AGAIN_S_MAX:.0f} s after mending: "
+                f"{self.observer.accepted_orders - accepted} orders, "
+                f"{self.observer.fills - fills} fills",
+            )
+        )
+
+    def _restless(self) -> str:
+        """Why it is not at rest; empty when it is."""
+        for part in self.parts.values():
+            if not part.running:
+                return f"{part.part} does not run"
+        books = at_once(self.database.store.identities())
+        if not books:
+            return "no grid is registered"
+        for book in books:
+            bot_id = book.identity.bot_id
+            if book.standing is Standing.RECONCILING:
+                return f"{bot_id} is still compared"
+            doubtful = at_once(
+                self.database.store.orders(
+                    bot_id, live_only=False, unsettled_only=True, batch_id="", limit=1, before=""
+                )
+            )
+            if doubtful:
+                order = doubtful[0]
+                return f"{order.client_oid} is in doubt: {order.status}"
+        if waiting := self.broker.unacknowledged(ORDER_UPDATES):
+            return f"{waiting} order updates wait for the ledger"
+        if tasks := self.journal.pending():
+            return f"settle task {tasks[0].task_id} is not over"
+        if self.exchange.under_way:
+            return "a request to the exchange is under way"
+        return ""
+
+    def _signature(self) -> object:
+        """Differs when something has changed."""
+        books = at_once(self.database.store.identities())
+        account = self.exchange.side.books
+        return (
+            tuple(book.revision for book in books),
+            len(account.orders),
+            len(account.fills),
+            len(account.open_orders),
+            self.gate.revision if self.gate is not None else 0,
+        )
+
+    def _book_standing(self) -> Standing | None:
+        books = at_once(self.database.store.identities())
+        return books[0].standing if books else None
+
+    # --- the parts -----------------------------------------------------------------------------------
+
+    def _positions(self, process: Process) -> RemotePositions:
+        return RemotePositions(self._caller(process, Part.STATE))
+
+    def _caller(self, process: Process, part: Part) -> Caller:
+        caller = Caller(process, self.parts[part].server, self.network, self._calls)
+        caller.on_internal = self._internal
+        return caller
+
+    def _state(self, process: Process) -> tuple[Any, Callable[[], Awaitable[None]]]:
+        app = StateApp(
+            store=self.database.connect(process),
+            bus=self.broker.connect(process),
+            clock=process,
+            metrics=NO_METRICS,
+        )
+        return app.ledger, partial(app.run, asyncio.Event())
+
+    def _risk(self, process: Process) -> tuple[Any, Callable[[], Awaitable[None]]]:
+        app = RiskApp(
+            account=ACCOUNT,
+            store=self.database.gate_store(process),
+            bus=self.broker.connect(process),
+            clock=process,
+            metrics=NO_METRICS,
+        )
+        return app, partial(app.run, asyncio.Event())
+
+    def _market_data(self, process: Process) -> tuple[Any, Callable[[], Awaitable[None]]]:
+        app = MarketDataApp(
+            account=ACCOUNT,
+            symbols=(INSTRUMENT.symbol,),
+            feed=ExchangeClient(self.exchange, process),
+            positions=self._positions(process),
+            bus=self.broker.connect(process),
+            clock=process,
+            metrics=NO_METRICS,
+            config=CONFIG,
+        )
+
+        async def live() -> None:
+            await app.prepare()
+            await app.run(asyncio.Event())
+
+        return app, live
+
+    def _execution(self, process: Process) -> tuple[Any, Callable[[], Awaitable[None]]]:
+        app = ExecutionApp(
+            account=ACCOUNT,
+            venue=ExchangeClient(self.exchange, process),
+            positions=self._positions(process),
+            bus=self.broker.connect(process),
+            clock=process,
+            settlement=partial(JournaledSettlement, self.journal, self.database, process),
+            metrics=NO_METRICS,
+        )
+        return app, partial(app.run, asyncio.Event())
+
+    def _strategy(self, process: Process) -> tuple[Any, Callable[[], Awaitable[None]]]:
+        app = StrategyApp(
+            (self._bot(),),
+            bounds=FreshnessBounds(),
+            positions=self._positions(process),
+            market_data=RemoteMarketData(self._caller(process, Part.MARKET_DATA)),
+            bus=self.broker.connect(process),
+            clock=process,
+            metrics=NO_METRICS,
+        )
+
+        async def live() -> None:
+            await app.prepare()
+            await app.run(asyncio.Event())
+
+        return app, live
+
+    def _bot(self) -> BotConfig:
+        plan = self._plan
+        both = plan.direction is Direction.NEUTRAL
+        return BotConfig.model_validate(
+            {
+                "bot_id": BOT,
+                "account": ACCOUNT,
+                "symbol": INSTRUMENT.symbol,
+                "grid": {
+                    "direction": plan.direction,
+                    "interval": plan.interval,
+                    "buy_levels": plan.levels,
+                    "sell_levels": plan.levels,
+                    "quantity": plan.quantity,
+                    "max_position": plan.quantity * plan.levels * (2 if both else 3),
+                },
+            }
+        )
+
+    # --- what is seen ----------------------------------------------------------------------------
+
+    def _published(self, process: Process, topic: Topic[Any], key: str, event: Any) -> None:
+        del process, topic, key
+        if isinstance(event, ActionBatch):
+            self.observer.decided(event, time_ns=self._loop.now_ns)
+        elif isinstance(event, GateBeat) and event.gate != self.gate:
+            self.gate = event.gate
+            self.observer.gate_changed(event.gate, time_ns=self._loop.now_ns)
+
+    def _internal(self, process: Process, name: str, error: Exception) -> None:
+        self.trace.note(self._loop.now_ns, process.name, f"internal error in {name}: {error!r}")
+
+    def _problem(self, process: Process, error: BaseException) -> None:
+        self.trace.note(self._loop.now_ns, process.name, f"a callback failed: {error!r}")
+
+    def _note(self, what: str) -> None:
+        self.trace.note(self._loop.now_ns, "world", what)
