@@ -175,6 +175,11 @@ class World:
         value = self.metrics.registry.get_sample_value(f"opensqt_{name}", labels)
         return value or 0.0
 
+    async def agree_on_position(self) -> None:
+        """Ledger and exchange hold the same."""
+        held = self.venue.exchange.accounts["main"].position(BTC).quantity
+        assert (await self.grid()).position == held
+
     async def agree(self) -> None:
         """Ledger and exchange say the same: position, open orders, every execution and fee."""
         grid = await self.grid()
