@@ -90,8 +90,9 @@ ORDERS: st.SearchStrategy[Order] = built(
     batch_id=IDS,
     exchange_order_id=IDS | st.integers(0, 10**20).map(str),
     execution_ids=st.just(frozenset()),
+    executed_quote=st.just(Decimal(0)),
 )
-"""As they travel: without the ids of their executions."""
+"""As they travel: without the ids and the quote of their executions."""
 
 
 @st.composite
@@ -127,6 +128,7 @@ def built_order(**fields: Any) -> st.SearchStrategy[Order]:
             "batch_id": IDS,
             "exchange_order_id": IDS,
             "execution_ids": st.just(frozenset()),
+            "executed_quote": st.just(Decimal(0)),
             **fields,
         },
     )

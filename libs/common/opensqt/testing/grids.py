@@ -167,5 +167,5 @@ def foreign(exchange_order_id: str = "999", client_oid: str = "web_manual") -> O
 
 
 def as_travelled(order: Order) -> Order:
-    """An order as it comes over the wire: without the ids of its executions."""
-    return replace(order, execution_ids=frozenset())
+    """An order as it comes over the wire: without the ids and the quote of its executions."""
+    return replace(order, execution_ids=frozenset(), executed_quote=Decimal(0))

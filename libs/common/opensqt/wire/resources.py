@@ -21,7 +21,7 @@ from opensqt.wire.fields import (
 
 
 def encode_order(order: Order) -> pb.Order:
-    """An order, without the ids of its executions: they matter to the ledger alone."""
+    """An order, without the ids and quote of its executions: they matter to the ledger alone."""
     return pb.Order(
         client_oid=order.client_oid,
         bot_id=order.bot_id,
@@ -51,7 +51,7 @@ def encode_order(order: Order) -> pb.Order:
 
 
 def decode_order(message: pb.Order, where: str = "order") -> Order:
-    """An order; its `execution_ids` stay empty.
+    """An order; its `execution_ids` and `executed_quote` stay empty.
 
     Raises:
         Refusal: A field is missing or not allowed.

@@ -5,6 +5,7 @@ statement that commits finds out; so a stale book costs a second look, and never
 """
 
 from collections import OrderedDict, deque
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
@@ -38,26 +39,48 @@ class RememberedBook:
         """The book with its live orders."""
         return self._book
 
+    def missing(self, wanted: Wanted) -> tuple[str, ...]:
+        """Of the orders that are wanted, those that are not remembered."""
+        return tuple(
+            client_oid
+            for client_oid in wanted.order_ids
+            if client_oid not in self._book.orders and client_oid not in self._ended
+        )
+
+    def recall(self, orders: tuple[Order, ...]) -> None:
+        """Remember orders that were just read; live ones the book has, if it is still the newest.
+
+        Should they be newer than the book, so is the grid's revision, and nothing can be committed
+        on this book any more.
+        """
+        self._remember_ended(orders)
+
     def with_orders(self, wanted: Wanted) -> GridBook | None:
         """The book with the orders that are wanted; None when one of them is not remembered.
 
         Wanted batches are not there. Where that matters, the decision is a refusal or the commit
         fails, and either is decided again on the book as it is stored.
         """
-        asked: dict[str, Order] = {}
-        for client_oid in wanted.order_ids:
-            if client_oid in self._book.orders:
-                continue
-            order = self._ended.get(client_oid)
-            if order is None:
-                return None
-            asked[client_oid] = order
+        if self.missing(wanted):
+            return None
+        asked = {oid: self._ended[oid] for oid in wanted.order_ids if oid in self._ended}
         return replace(self._book, orders={**self._book.orders, **asked}) if asked else self._book
 
-    def commit(self, book: GridBook, change: GridChange) -> None:
-        """Move on by a change that was committed."""
+    def commit(self, book: GridBook, change: GridChange, *, asked: Iterable[str]) -> None:
+        """Move on by a change that was committed.
+
+        Args:
+            book: The book after it.
+            change: What was committed.
+            asked: The orders of `book` that may have ended before: a look at each of a big book's
+                orders, with every change, would take longer than the change.
+        """
         assert change.revision == self.revision + 1
-        self._book = book.trimmed()
+        orders = dict(book.orders)
+        for client_oid in (*asked, *(order.client_oid for order in change.orders)):
+            if client_oid in orders and orders[client_oid].status.terminal:
+                del orders[client_oid]
+        self._book = replace(book, orders=orders, batches={})
         self._remember_ended(change.orders)
         self._changes.append(change)
 

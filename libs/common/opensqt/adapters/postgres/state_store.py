@@ -9,7 +9,7 @@ the book as it is stored, under its row's lock.
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Final, Self, TypeVar
 from weakref import WeakValueDictionary
@@ -269,8 +269,15 @@ class PostgresStateStore:
     ) -> Outcome[T] | None:
         """Decide on the remembered book; None when that leads to nothing that can be relied on."""
         remembered = self._books.get(bot_id)
-        book = remembered.with_orders(wanted) if remembered else None
-        if remembered is None or book is None:
+        if remembered is None:
+            return None
+        if missing := remembered.missing(wanted):
+            # One that ended long ago is worth a look of its own: the whole book is far bigger.
+            values = {"bot_id": bot_id, "order_ids": list(missing)}
+            found = await self._all(statements.ORDERS_NAMED, values)
+            remembered.recall(tuple(rows.order_of(row) for row in found))
+        book = remembered.with_orders(wanted)
+        if book is None:
             return None
         try:
             outcome = decide(book)
@@ -287,7 +294,7 @@ class PostgresStateStore:
         if not current:
             return None
         if outcome.change is not None:
-            self._note(remembered, outcome.book, outcome.change)
+            self._note(remembered, outcome.book, outcome.change, asked=wanted.order_ids)
         return outcome
 
     async def _on_stored(
@@ -305,11 +312,18 @@ class PostgresStateStore:
             if outcome.change is not None and not await write_change(session, outcome.change):
                 raise AssertionError(f"{bot_id} moved on while its row was locked")
         if outcome.change is not None:
-            self._note(remembered, outcome.book, outcome.change)
+            self._note(remembered, outcome.book, outcome.change, asked=outcome.book.orders)
         return outcome
 
-    def _note(self, remembered: RememberedBook, book: GridBook, change: GridChange) -> None:
-        remembered.commit(book, change)
+    def _note(
+        self,
+        remembered: RememberedBook,
+        book: GridBook,
+        change: GridChange,
+        *,
+        asked: Iterable[str],
+    ) -> None:
+        remembered.commit(book, change, asked=asked)
         for order in change.orders:
             self._owners.add(order.client_oid, change.bot_id)
         self._signals.send(change.bot_id)

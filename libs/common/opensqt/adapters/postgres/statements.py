@@ -27,19 +27,19 @@ WITH grid AS (
     INSERT INTO state.orders AS o (
         client_oid, bot_id, symbol, side, purpose, price, quantity, slot_price, cycle, reduce_only,
         post_only, exit_price, batch_id, created_ns, deadline_ns, updated_ns, status,
-        filled_quantity, filled_quote, executed_quantity, exchange_order_id, cancel_requested,
-        end_reason, end_text
+        filled_quantity, filled_quote, executed_quantity, executed_quote, exchange_order_id,
+        cancel_requested, end_reason, end_text
     )
     SELECT
         n.client_oid, n.bot_id, n.symbol, n.side, n.purpose, n.price, n.quantity, n.slot_price,
         n.cycle, n.reduce_only, n.post_only, n.exit_price, n.batch_id, n.created_ns, n.deadline_ns,
         n.updated_ns, n.status, n.filled_quantity, n.filled_quote, n.executed_quantity,
-        n.exchange_order_id, n.cancel_requested, n.end_reason, n.end_text
+        n.executed_quote, n.exchange_order_id, n.cancel_requested, n.end_reason, n.end_text
     FROM grid, json_populate_recordset(NULL::state.orders, %(order_rows)s::json) n
     ON CONFLICT (client_oid) DO UPDATE SET
         updated_ns = excluded.updated_ns, status = excluded.status,
         filled_quantity = excluded.filled_quantity, filled_quote = excluded.filled_quote,
-        executed_quantity = excluded.executed_quantity,
+        executed_quantity = excluded.executed_quantity, executed_quote = excluded.executed_quote,
         exchange_order_id = excluded.exchange_order_id,
         cancel_requested = excluded.cancel_requested,
         end_reason = excluded.end_reason, end_text = excluded.end_text
@@ -130,6 +130,11 @@ WHERE o.bot_id = %(bot_id)s AND ({_LIVE} OR o.client_oid = ANY(%(order_ids)s))
 ORDER BY o.seq
 """
 """Live orders, and those that are asked for."""
+
+ORDERS_NAMED: Final = f"""
+{_ORDERS}
+WHERE o.bot_id = %(bot_id)s AND o.client_oid = ANY(%(order_ids)s)
+"""
 
 _UNSETTLED: Final = """(
     o.status IN ('PENDING', 'UNKNOWN')

@@ -27,6 +27,19 @@ _STATEMENTS = (
         ADD COLUMN updates bigint NOT NULL DEFAULT 1
     """,
     "CREATE UNIQUE INDEX quarantine_by_age ON state.quarantine (seq)",
+    # What is counted by executions; the rest of an order's quote is at prices that were inferred.
+    "ALTER TABLE state.orders ADD COLUMN executed_quote numeric NOT NULL DEFAULT 0",
+    "ALTER TABLE state.orders ALTER COLUMN executed_quote DROP DEFAULT",
+    """
+    UPDATE state.orders o SET executed_quote = CASE
+        WHEN o.executed_quantity = o.filled_quantity THEN o.filled_quote
+        ELSE (
+            SELECT coalesce(sum(e.price * e.quantity), 0)
+            FROM state.executions e WHERE e.client_oid = o.client_oid
+        )
+    END
+    WHERE o.filled_quantity > 0
+    """,
     # A page of live orders, or of those in doubt, costs what is on it, however many have ended.
     """
     CREATE INDEX orders_live_by_age ON state.orders (bot_id, seq)
@@ -50,6 +63,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Change the tables back; that a grid was halted is forgotten."""
     op.execute("DROP INDEX state.orders_unsettled")
+    op.execute("ALTER TABLE state.orders DROP COLUMN executed_quote")
     op.execute(
         "CREATE INDEX orders_live ON state.orders (bot_id)"
         " WHERE status IN ('PENDING', 'UNKNOWN', 'NEW', 'PARTIALLY_FILLED')"
