@@ -19,7 +19,7 @@ from opensqt.core.grid.fills import CountedFill
 from opensqt.core.grid.results import Applied, Outcome, PlacementResult, Reservation
 from opensqt.core.grid.slots import SlotManager
 from opensqt.core.numbers import ZERO
-from opensqt.core.orders import EndReason, Execution, Order, OrderStatus
+from opensqt.core.orders import EndReason, Order, OrderStatus
 from opensqt.ports import AccountFeed, CancelAnswer, CancelOutcome
 from services.execution.order_executor import OrderExecutor
 from services.execution.sending import Sending
@@ -81,33 +81,12 @@ async def _place_again(self: Any, order: Order) -> PlacementResult:
 # --- fill not deduplicated -----------------------------------------------------------------------
 
 
+_count: Final = slots.count_fill
+
+
 def _count_always(order: Order, update: OrderUpdate) -> CountedFill:
     """Whatever an event reports is new."""
-    execution = update.execution
-    if execution is not None:
-        quantity, price = execution.quantity, execution.price
-    else:
-        quantity = max(ZERO, update.filled_quantity - order.filled_quantity)
-        price = update.average_price or order.price
-    filled = min(order.filled_quantity + quantity, order.quantity)
-    return CountedFill(
-        order=replace(
-            order,
-            filled_quantity=filled,
-            filled_quote=order.filled_quote + price * quantity,
-            executed_quantity=min(
-                order.executed_quantity + (execution.quantity if execution else ZERO),
-                order.quantity,
-            ),
-        ),
-        quantity=filled - order.filled_quantity,
-        quote=price * (filled - order.filled_quantity),
-        execution=None if execution is None else _owned(execution, order),
-    )
-
-
-def _owned(execution: Execution, order: Order) -> Execution:
-    return replace(execution, client_oid=order.client_oid, slot_price=order.slot_price)
+    return _count(replace(order, execution_ids=frozenset()), update)
 
 
 # --- partial fill dropped on cancel --------------------------------------------------------------
@@ -128,7 +107,7 @@ def _drop_on_cancel(self: SlotManager, update: OrderUpdate, *, now_ns: int) -> O
 
 # --- ack overwrites fill -------------------------------------------------------------------------
 
-_reported: Final = slots._reported  # noqa: SLF001 - what a defect replaces
+_reported: Final = slots.reported
 
 
 def _as_acknowledged(order: Order, said: OrderStatus, reason: EndReason, text: str = "") -> Order:
@@ -221,7 +200,7 @@ _ALL: Final = (
     Defect(
         name="ack-overwrites-fill",
         mistake="the answer to a placement overwrites what the stream has told before it",
-        pieces=((slots, "_reported", _as_acknowledged),),
+        pieces=((slots, "reported", _as_acknowledged),),
     ),
     Defect(
         name="slot-freed-on-failed-cancel",
