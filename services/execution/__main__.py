@@ -58,6 +58,7 @@ async def serve(config: ExecutionConfig, context: ServiceContext) -> AsyncIterat
             limits=config.rate_limits,
             timing=config.timing,
             drain_timeout_s=config.drain_timeout_s,
+            limits_used=lambda: venue.limits_used,
         )
         context.readiness.add("nats", bus.ping)
         context.readiness.add("exchange", venue.ping)

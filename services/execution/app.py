@@ -42,6 +42,7 @@ from services.execution.sending import Sending
 from services.execution.settlement import Round, Settlement, SettleTask
 from services.execution.settler import Settler, unsettled_orders
 from services.execution.telemetry import ExecutionMetrics
+from services.execution.told_limits import Used
 
 RETRY_S: Final = 0.5
 """Pause between two attempts to reach the state service, the exchange or the bus."""
@@ -90,6 +91,7 @@ class ExecutionApp:
         limits: The exchange's rate limits.
         timing: How long things may take.
         drain_timeout_s: How long requests under way may take at the end.
+        limits_used: What the exchange said last is used of its limits, by their names.
     """
 
     def __init__(
@@ -105,6 +107,7 @@ class ExecutionApp:
         limits: RateLimitConfig | None = None,
         timing: TimingConfig | None = None,
         drain_timeout_s: float = 10.0,
+        limits_used: Used = dict,
     ) -> None:
         timing = timing or TimingConfig()
         self._account = account
@@ -123,6 +126,7 @@ class ExecutionApp:
             clock=clock,
             held_until_ns=lambda: venue.held_until_ns,
             metrics=metrics,
+            used=limits_used,
         )
         self._in_flight = InFlight()
         self._markets = Markets(account=account, feed=venue, positions=positions)

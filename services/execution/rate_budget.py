@@ -16,6 +16,7 @@ from opensqt.core.orders import EndReason
 from opensqt.ports import Clock
 from opensqt.runtime.metrics import Metrics
 from services.execution.config import RateLimitConfig
+from services.execution.told_limits import ToldLimits, Used
 
 BURST_SHARE: Final = 0.2
 """Part of a window's limit that may be spent at once; the rest comes back over the window, so that
@@ -46,6 +47,7 @@ class RateBudget:
         clock: Tells the time.
         held_until_ns: Until when the exchange has told us to be silent altogether.
         metrics: Where refusals and pauses are counted.
+        used: What the exchange said last is used of its limits, by their names.
     """
 
     def __init__(
@@ -55,7 +57,9 @@ class RateBudget:
         clock: Clock,
         held_until_ns: Callable[[], int],
         metrics: Metrics,
+        used: Used = dict,
     ) -> None:
+        self._told = ToldLimits(limits, used=used, clock=clock)
         self._clock = clock
         self._held_until_ns = held_until_ns
         share = float(1 - limits.reserve_share)
@@ -84,21 +88,27 @@ class RateBudget:
             self._short.labels("opening").inc()
             return False
         buckets = (*self._openings, *self._orders, self._opening_weight, self._weight)
-        return await self._take("opening", buckets)
+        told = self._told.affords_order(reserve=False)
+        return await self._take("opening", buckets, self._told.note_order, told=told)
 
     async def take_closing(self) -> bool:
         """Pay for an order that closes a position; False when it is not affordable now."""
-        return await self._take("closing", (*self._orders, self._weight))
+        buckets = (*self._orders, self._weight)
+        told = self._told.affords_order(reserve=True)
+        return await self._take("closing", buckets, self._told.note_order, told=told)
 
     async def take_cancel(self) -> bool:
         """Pay for a cancel; False when it is not affordable now."""
-        return await self._take("cancel", (self._weight,))
+        told = self._told.affords_request(reserve=True)
+        return await self._take("cancel", (self._weight,), self._told.note_request, told=told)
 
     async def question(self) -> None:
         """Pay for a look-up, or for a cancel that can wait; waits until it is affordable."""
         await asyncio.sleep(self._until_s(self._held_until_ns()))
+        await asyncio.sleep(self._told.request_wait_s())
         await self._opening_weight.acquire()
         await self._weight.acquire()
+        self._told.note_request()
 
     def limited(self, reason: EndReason) -> None:
         """The exchange refused a request for want of something all openings share: they pause."""
@@ -112,11 +122,14 @@ class RateBudget:
         if not self.openings_pause_s:
             self._pause_s = PAUSE_FIRST_S
 
-    async def _take(self, kind: str, buckets: tuple[AsyncLimiter, ...]) -> bool:
+    async def _take(
+        self, kind: str, buckets: tuple[AsyncLimiter, ...], note: Callable[[], None], *, told: bool
+    ) -> bool:
         held = self._until_s(self._held_until_ns()) > 0
-        if held or not all(bucket.has_capacity() for bucket in buckets):
+        if held or not told or not all(bucket.has_capacity() for bucket in buckets):
             self._short.labels(kind).inc()
             return False
+        note()
         for bucket in buckets:
             await bucket.acquire()  # has capacity, so that it does not wait
         return True

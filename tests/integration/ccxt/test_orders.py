@@ -231,7 +231,7 @@ async def test_too_many_orders_are_refused_and_cancels_still_pass(limited: Paper
             OrderStatus.REJECTED,
         ]
         assert results[2].end_reason is EndReason.RATE_LIMIT
-        assert exchange.limits_used["ORDER-COUNT-10S"] >= 2
+        assert exchange.limits_used["ORDER-COUNT-10S"].count >= 2
         assert (await exchange.cancel(order("gb0"))).outcome is CancelOutcome.CANCELED
 
 

@@ -58,6 +58,15 @@ class CancelAnswer:
     text: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitUse:
+    """What an exchange says is used of one of its limits."""
+
+    count: int
+    told_ns: int
+    """When it said so, by our clock."""
+
+
 class MarketFeed(Protocol):
     """An exchange's public side."""
 

@@ -11,7 +11,7 @@ from opensqt.adapters.ccxt.market_side import MarketSide
 from opensqt.adapters.ccxt.order_side import OrderSide
 from opensqt.adapters.ccxt.requests import Requests
 from opensqt.adapters.ccxt.side import Wiring
-from opensqt.ports import Clock
+from opensqt.ports import Clock, LimitUse
 from opensqt.runtime.config_models import ExchangeConfig
 from opensqt.runtime.metrics import Metrics
 
@@ -67,7 +67,7 @@ class BinanceUsdmExchange(MarketSide, AccountSide, OrderSide):
         self._clock_task: asyncio.Task[None] | None = None
 
     @property
-    def limits_used(self) -> Mapping[str, int]:
+    def limits_used(self) -> Mapping[str, LimitUse]:
         """What the exchange last said is used of its limits, such as ``ORDER-COUNT-1M``."""
         return self._requests.used
 

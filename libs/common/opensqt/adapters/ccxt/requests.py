@@ -11,7 +11,7 @@ import structlog
 from opensqt.adapters.ccxt.answers import Answer, classify
 from opensqt.adapters.ccxt.raw_client import EXPIRY, AnswerError, Expiry, RawClient
 from opensqt.core.orders import EndReason
-from opensqt.ports import Clock
+from opensqt.ports import Clock, LimitUse
 from opensqt.runtime.metrics import Metrics
 
 NS_PER_MS: Final = 1_000_000
@@ -83,7 +83,7 @@ class Requests:
         self._offset = metrics.gauge(
             "exchange_clock_offset_ms", "The exchange's clock minus ours, in milliseconds"
         )
-        self.used: dict[str, int] = {}
+        self.used: dict[str, LimitUse] = {}
         """What the last answer said is used of each limit, such as ``ORDER-COUNT-10S``."""
         client.on_headers = self._read_limits
 
@@ -214,5 +214,5 @@ class Requests:
         for key, value in headers.items():
             if key.startswith(("X-MBX-", "x-mbx-")) and value.isdigit():
                 limit = key[6:].upper()
-                self.used[limit] = int(value)
+                self.used[limit] = LimitUse(count=int(value), told_ns=self._clock.now_ns())
                 self._used.labels(limit).set(int(value))
