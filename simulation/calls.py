@@ -156,7 +156,7 @@ class Caller:
                 result = await work(server.target)
             except (Refusal, DependencyError) as error:
                 problem = error
-            except Exception as error:  # noqa: BLE001 - gRPC says INTERNAL, and nothing else
+            except Exception as error:
                 if self.on_internal is not None:
                     self.on_internal(process, name, error)
                 problem = DependencyError(f"{server.name}: internal error in {name}")
@@ -200,7 +200,7 @@ class Caller:
                     wire.send(inbox.put, event)
             except (Refusal, DependencyError) as error:
                 problem = error
-            except Exception as error:  # noqa: BLE001 - as above
+            except Exception as error:
                 if self.on_internal is not None:
                     self.on_internal(process, name, error)
             finally:
@@ -211,7 +211,11 @@ class Caller:
 
         task = process.spawn(serve())
         running.append(task)
-        self._process.on_death(lambda: process.soon(task.cancel) and None)
+
+        def hung_up() -> None:
+            process.soon(task.cancel)
+
+        self._process.on_death(hung_up)
 
     def _fail(self, answer: "asyncio.Future[T]", why: str) -> None:
         self._network.send(Link.CALLS, _settle, answer, None, DependencyError(why))

@@ -97,7 +97,7 @@ class GuardedObserver:
     def _tell(self, tell: Callable[[], None]) -> None:
         try:
             tell()
-        except Exception as failure:  # noqa: BLE001 - whatever it is, it ends the run
+        except Exception as failure:
             self.fail(failure)
 
     def _note(self, who: str, what: str, about: str = "") -> None:

@@ -267,7 +267,7 @@ class SimulationLoop(VirtualTimeLoop):
         """Close the loop; what the dead have left may be collected."""
         super().close()
         for task in self._tasks:
-            task._log_destroy_pending = False  # type: ignore[attr-defined]
+            task._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001 - no other way
         self._tasks.clear()
         self._timers.clear()
 
@@ -298,7 +298,7 @@ class SimulationLoop(VirtualTimeLoop):
                 pass
             except (SystemExit, KeyboardInterrupt):
                 raise
-            except BaseException as error:  # noqa: BLE001 - reported, as asyncio does
+            except BaseException as error:
                 if self.on_problem is not None and process.alive:
                     self.on_problem(process, error)
             if process.dies_in:

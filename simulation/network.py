@@ -53,6 +53,11 @@ class Network:
         if not self._faults[key]:
             del self._faults[key]
 
+    @property
+    def now_s(self) -> float:
+        """The loop's time."""
+        return self._loop.now_s
+
     def delay_s(self, link: Link) -> float:
         """How long a message takes, if nothing is wrong but delays."""
         delay = DELAY_MIN_S + min(self._chance.expovariate(self._rates[link]), DELAY_MAX_S)
@@ -72,15 +77,16 @@ class Network:
         """Carry a message that belongs to no connection; it may be lost, late, or come twice."""
         if self.happens(FaultKind.LOSE, link):
             return
-        self._at(self._loop.now_s + self.delay_s(link), arrive, args)
+        self.arrive_at(self._loop.now_s + self.delay_s(link), arrive, args)
         if self.happens(FaultKind.REPEAT, link):
-            self._at(self._loop.now_s + self.delay_s(link), arrive, args)
+            self.arrive_at(self._loop.now_s + self.delay_s(link), arrive, args)
 
     def wire(self, link: Link) -> "Wire":
         """One direction of a new connection."""
         return Wire(self, link)
 
-    def _at(self, when: float, arrive: Callable[..., object], args: tuple[Any, ...]) -> None:
+    def arrive_at(self, when: float, arrive: Callable[..., object], args: tuple[Any, ...]) -> None:
+        """Carry a message for certain, to be there at a time."""
         self.under_way += 1
         self._loop.call_at(when, self._arrived, arrive, args, context=self._loop.world.context)
 
@@ -112,9 +118,9 @@ class Wire:
 
     def _put(self, arrive: Callable[..., object], args: tuple[Any, ...]) -> None:
         network = self._network
-        when = network._loop.now_s + network.delay_s(self._link)
+        when = network.now_s + network.delay_s(self._link)
         self._free_s = max(self._free_s + 1e-9, when)
-        network._at(self._free_s, self._arrived, (arrive, args))
+        network.arrive_at(self._free_s, self._arrived, (arrive, args))
 
     def _arrived(self, arrive: Callable[..., object], args: tuple[Any, ...]) -> None:
         if not self.cut:

@@ -2,10 +2,12 @@
 
 import asyncio
 import random
+from functools import partial
 from typing import Final
 
 from opensqt.core.errors import Refusal
 from opensqt.ports import DependencyError
+from services.risk.app import RiskApp
 from simulation.calls import Caller, Server
 from simulation.loop import SimulationLoop
 from simulation.network import Network
@@ -58,18 +60,10 @@ class Person:
     async def _reset(self) -> None:
         while not self._wants_closed:
             try:
-                gate = await self._caller.call("gate", _gate)
-                if gate.open:
+                revision = await self._caller.call("gate", _closed_gate)
+                if revision is None:
                     return
-                request_id = self._request_id()
-                await self._caller.call(
-                    "reset",
-                    lambda risk: risk.reset(
-                        request_id=request_id,
-                        expected_revision=gate.revision,
-                        by="person",
-                    ),
-                )
+                await self._caller.call("reset", partial(_reset, self._request_id(), revision))
             except (DependencyError, Refusal):
                 await asyncio.sleep(RETRY_S)
 
@@ -78,5 +72,11 @@ class Person:
         return f"person-{self._requests}"
 
 
-async def _gate(risk: object) -> object:
-    return risk.gate()  # type: ignore[attr-defined]
+async def _closed_gate(risk: RiskApp) -> int | None:
+    """The revision of the gate, if it is closed."""
+    gate = risk.gate()
+    return None if gate.open else gate.revision
+
+
+async def _reset(request_id: str, revision: int, risk: RiskApp) -> None:
+    await risk.reset(request_id=request_id, expected_revision=revision, by="person")

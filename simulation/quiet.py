@@ -15,6 +15,7 @@ from typing import Any, Final, Self
 import structlog
 
 from opensqt.runtime.metrics import Metrics
+from opensqt.runtime.tracing import without_spans
 
 _SILENT: Final = structlog.make_filtering_bound_logger(logging.CRITICAL)
 
@@ -68,7 +69,7 @@ def quiet(seed: int) -> Iterator[None]:
     structlog.configure(wrapper_class=_SILENT, processors=[], cache_logger_on_first_use=False)
     random.seed(seed)
     try:
-        with _unraisable_ignored():
+        with without_spans(), _unraisable_ignored():
             yield
             gc.collect()
     finally:

@@ -132,7 +132,7 @@ class Database:
         try:
             result: T | None = work()
             problem: Exception | None = None
-        except Exception as error:  # noqa: BLE001 - the client's to judge
+        except Exception as error:
             result, problem = None, error
         self.loop.world.later(self._trip_s(), self._answered, answer, result, problem)
 

@@ -7,9 +7,8 @@ from decimal import Decimal
 from opensqt.core.events import OrderUpdate, Position, PositionUpdate, UpdateSource
 from opensqt.core.exchange.account import Account
 from opensqt.core.exchange.events import Event, OrderChanged
-from opensqt.core.exchange.orders import Change
+from opensqt.core.exchange.orders import Change, OrderRequest
 from opensqt.core.exchange.orders import Order as ExchangeOrder
-from opensqt.core.exchange.orders import OrderRequest
 from opensqt.core.instrument import Instrument
 from opensqt.core.orders import Execution
 from opensqt.ports import AccountEvent, Clock

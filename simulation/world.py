@@ -79,9 +79,12 @@ def _run(plan: Plan, observer: Observer) -> Trace:
         crash_points.arm(None)
         world.shut()
         loop.close()
-    if world.observer.failure is not None:
-        raise world.observer.failure
-    return world.trace
+    failure = world.observer.failure
+    if failure is None:
+        return world.trace
+    failure.__context__ = failure.__cause__ = None
+    # Without the frames in which it was raised: they would keep the world beyond its end.
+    raise failure.with_traceback(None)
 
 
 class World:
@@ -191,7 +194,7 @@ class World:
             part.shut()
         self._loop.world.kill()
 
-    # --- the end -----------------------------------------------------------------------------------
+    # --- the end ---------------------------------------------------------------------------------
 
     async def _rest(self) -> None:
         """Wait until everything is settled and nothing has changed for a while."""
@@ -275,7 +278,7 @@ class World:
         books = at_once(self.database.store.identities())
         return books[0].standing if books else None
 
-    # --- the parts -----------------------------------------------------------------------------------
+    # --- the parts -------------------------------------------------------------------------------
 
     def _positions(self, process: Process) -> RemotePositions:
         return RemotePositions(self._caller(process, Part.STATE))
