@@ -1,7 +1,7 @@
 """The intake: applies the order updates that come over the bus, each one before its ack.
 
 One after the other, since the updates of an order say most in their order. An update that cannot be
-applied never blocks those behind it: it is put aside, with a warning.
+applied never blocks those behind it and is never dropped: it is put aside, for a person to see.
 """
 
 import asyncio
@@ -24,6 +24,7 @@ CONSUMER: Final = "state"
 
 RETRY_FIRST_S: Final = 0.1
 RETRY_MAX_S: Final = 2.0
+PROBLEM_LENGTH_MAX: Final = 200
 
 
 class OrderIntake:
@@ -55,18 +56,21 @@ class OrderIntake:
 
     async def _take(self, received: Received[OrderUpdate]) -> None:
         wait_s = RETRY_FIRST_S
+        update, problem = received.event, ""
         with span("apply order update", parent=extract(received.trace), kind=SpanKind.CONSUMER):
             while True:
                 try:
-                    await self._ledger.apply(received.event)
+                    if problem:
+                        await self._ledger.put_aside(update, problem)
+                    else:
+                        await self._ledger.apply(update)
                 except DependencyError as error:
                     # Not acknowledged and not skipped: the next ones would meet the same.
                     _log.warning("order_update_waits", problem=str(error), retry_s=wait_s)
                     await asyncio.sleep(wait_s)
                     wait_s = min(2 * wait_s, RETRY_MAX_S)
                     continue
-                except Exception:
-                    update = received.event
+                except Exception as error:
                     self._rejected.inc()
                     _log.exception(
                         "order_update_rejected",
@@ -74,6 +78,9 @@ class OrderIntake:
                         exchange_order_id=update.exchange_order_id,
                         status=update.status,
                     )
+                    if not problem:
+                        problem = f"could not be applied: {error!r}"[:PROBLEM_LENGTH_MAX]
+                        continue
                 break
         crash_point(CrashPoint.APPLYING_BEFORE_ACK)
         await received.ack()

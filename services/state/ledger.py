@@ -1,35 +1,28 @@
 """`Ledger`: the position manager on a store. What it decides, the pure `SlotManager` decides."""
 
 import contextlib
-from collections import OrderedDict
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from dataclasses import replace
-from typing import Final, TypeVar
 
 import structlog
 
 from opensqt.core.actions import ActionBatch
 from opensqt.core.errors import Refusal, RefusalReason
 from opensqt.core.events import OrderUpdate
-from opensqt.core.grid.book import GridBook, GridIdentity
-from opensqt.core.grid.results import Applied, Outcome, PlacementResult, Reservation
+from opensqt.core.grid.book import GridBook, GridIdentity, Standing
+from opensqt.core.grid.results import Applied, PlacementResult, Reservation
 from opensqt.core.grid.slots import SlotManager
-from opensqt.core.identifiers import bot_tag, epoch_at, parse_order_id
+from opensqt.core.identifiers import epoch_at
 from opensqt.core.numbers import plain
 from opensqt.core.orders import Execution, Order
-from opensqt.ports import NOTHING_MORE, Clock, Page, Quarantined, StateStore, Wanted, WatchEvent
-from opensqt.runtime.crash_points import CrashPoint, crash_point
+from opensqt.ports import Clock, Page, Quarantined, StateStore, Wanted, WatchEvent
 from opensqt.runtime.metrics import Metrics
-from opensqt.runtime.tracing import span
+from services.state.changes import Changes
+from services.state.order_updates import OrderUpdates
 from services.state.pages import item_before, size_of_page, token_after
 from services.state.watch import watch_grid
 
 _log = structlog.get_logger(__name__)
-
-T = TypeVar("T")
-
-STRANGERS_KEPT: Final = 1000
-"""Orders that are not ours and were warned of; of each, one warning is enough."""
 
 
 class Ledger:
@@ -44,20 +37,14 @@ class Ledger:
     def __init__(self, *, store: StateStore, clock: Clock, metrics: Metrics) -> None:
         self._store = store
         self._clock = clock
-        self._strangers: OrderedDict[tuple[str, ...], None] = OrderedDict()
-        self._commit_seconds = metrics.histogram(
-            "state_change_seconds", "Time to decide on a change and commit it.", ("operation",)
-        )
-        self._refusals = metrics.counter(
-            "state_refusals", "Changes that were refused.", ("operation", "reason")
+        self._changes = Changes(store=store, clock=clock, metrics=metrics)
+        self._updates = OrderUpdates(
+            store=store, changes=self._changes, clock=clock, metrics=metrics
         )
         self._reservations = metrics.counter(
             "state_reservations", "Batches, by what became of them.", ("outcome",)
         )
         self._intents = metrics.counter("state_intents", "Orders committed to be placed.")
-        self._updates = metrics.counter(
-            "state_order_updates", "Updates of orders, by what became of them.", ("outcome",)
-        )
         self._watchers = metrics.gauge("state_watchers", "Watches that are open.")
 
     async def register(self, identity: GridIdentity) -> tuple[GridBook, bool]:
@@ -100,7 +87,7 @@ class Ledger:
     ) -> Reservation:
         """Commit a batch's intents before anything is sent."""
         now_ns = self._clock.now_ns()
-        outcome = await self._change(
+        outcome = await self._changes.commit(
             "reserve",
             batch.bot_id,
             lambda book: SlotManager(book).reserve(
@@ -119,7 +106,7 @@ class Ledger:
     async def record(self, bot_id: str, results: tuple[PlacementResult, ...]) -> int:
         """Record what the exchange answered; the revision after it."""
         now_ns = self._clock.now_ns()
-        outcome = await self._change(
+        outcome = await self._changes.commit(
             "record",
             bot_id,
             lambda book: SlotManager(book).record(results, now_ns=now_ns),
@@ -128,27 +115,12 @@ class Ledger:
         return outcome.value
 
     async def apply(self, update: OrderUpdate) -> Applied:
-        """Apply what is known of an order; what is not ours is noted and left alone."""
-        client_oid = update.client_oid or await self._store.client_oid_of(
-            update.account, update.symbol, update.exchange_order_id
-        )
-        bot_id = await self._store.bot_of_order(client_oid) if client_oid else None
-        if client_oid is None or bot_id is None:
-            return await self._put_aside(update, await self._why_not_ours(update))
-        known = replace(update, client_oid=client_oid)
-        now_ns = self._clock.now_ns()
-        outcome = await self._change(
-            "apply",
-            bot_id,
-            lambda book: SlotManager(book).apply(known, now_ns=now_ns),
-            Wanted(order_ids=(client_oid,)),
-        )
-        applied = outcome.value
-        if applied.quarantined:
-            await self._put_aside(known, applied.quarantined)
-        else:
-            self._updates.labels("changed" if applied.changed else "nothing new").inc()
-        return applied
+        """Apply what is known of an order; what is not ours is put aside and left alone."""
+        return await self._updates.apply(update)
+
+    async def put_aside(self, update: OrderUpdate, reason: str) -> None:
+        """Put an update aside that could not be applied, and halt the grid whose order it is."""
+        await self._updates.put_aside(update, reason)
 
     async def confirm_grid(self, bot_id: str, *, epoch: int) -> int:
         """Let a RECONCILING grid trade: all that the exchange has of it is in the book.
@@ -157,21 +129,21 @@ class Ledger:
             Refusal: BOT_DIFFERS when the grid's epoch is another.
         """
         now_ns = self._clock.now_ns()
-        outcome = await self._change(
+        outcome = await self._changes.commit(
             "confirm", bot_id, lambda book: SlotManager(book).confirm(epoch=epoch, now_ns=now_ns)
         )
-        if outcome.change is not None:
+        if outcome.change is not None and outcome.book.standing is Standing.TRADING:
             _log.info("grid_confirmed", bot=bot_id, revision=outcome.value)
         return outcome.value
 
     async def halt_grid(self, bot_id: str, *, reason: str, by: str) -> int:
         """Halt a grid until a person resumes it; the revision after it."""
-        return await self._halt(bot_id, f"{reason} ({by})")
+        return await self._changes.halt(bot_id, f"{reason} ({by})")
 
     async def resume_grid(self, bot_id: str, *, by: str) -> int:
         """End a halt: the grid is compared once more, and then trades; the revision after it."""
         now_ns = self._clock.now_ns()
-        outcome = await self._change(
+        outcome = await self._changes.commit(
             "resume", bot_id, lambda book: SlotManager(book).resume(now_ns=now_ns)
         )
         if outcome.change is not None:
@@ -249,63 +221,3 @@ class Ledger:
     async def ping(self) -> None:
         """Answer if the store does."""
         await self._store.ping()
-
-    async def _change(
-        self,
-        operation: str,
-        bot_id: str,
-        decide: Callable[[GridBook], Outcome[T]],
-        wanted: Wanted = NOTHING_MORE,
-    ) -> Outcome[T]:
-        def decided(book: GridBook) -> Outcome[T]:
-            outcome = decide(book)
-            crash_point(CrashPoint.APPLYING_BEFORE_COMMIT)
-            return outcome
-
-        started_ns = self._clock.now_ns()
-        with span("change grid", attributes={"bot": bot_id, "operation": operation}):
-            try:
-                outcome = await self._store.transact(bot_id, decided, wanted)
-            except Refusal as refusal:
-                self._refusals.labels(operation, refusal.reason).inc()
-                raise
-        crash_point(CrashPoint.APPLYING_AFTER_COMMIT)
-        self._commit_seconds.labels(operation).observe((self._clock.now_ns() - started_ns) / 1e9)
-        return outcome
-
-    async def _halt(self, bot_id: str, reason: str) -> int:
-        now_ns = self._clock.now_ns()
-        outcome = await self._change(
-            "halt", bot_id, lambda book: SlotManager(book).halt(reason, now_ns=now_ns)
-        )
-        if outcome.change is not None:
-            _log.error("grid_halted", bot=bot_id, reason=reason)
-        return outcome.value
-
-    async def _why_not_ours(self, update: OrderUpdate) -> str:
-        parsed = parse_order_id(update.client_oid)
-        if parsed is not None:
-            for book in await self._store.identities():
-                if bot_tag(book.identity.bot_id) == parsed.bot_tag:
-                    bot_id = book.identity.bot_id
-                    return f"an id of bot {bot_id}, of an order that this ledger has never made"
-        return "not an order of any grid"
-
-    async def _put_aside(self, update: OrderUpdate, reason: str) -> Applied:
-        self._updates.labels("quarantined").inc()
-        await self._store.quarantine(update, reason, now_ns=self._clock.now_ns())
-        order = (update.account, update.symbol, update.exchange_order_id, update.client_oid, reason)
-        if order not in self._strangers:
-            self._strangers[order] = None
-            if len(self._strangers) > STRANGERS_KEPT:
-                self._strangers.popitem(last=False)
-            _log.warning(
-                "order_quarantined",
-                account=update.account,
-                symbol=update.symbol,
-                client_oid=update.client_oid,
-                exchange_order_id=update.exchange_order_id,
-                status=update.status,
-                reason=reason,
-            )
-        return Applied(revision=0, changed=False, quarantined=reason)

@@ -140,7 +140,7 @@ async def test_what_cannot_be_applied_blocks_nothing() -> None:
         await world.tell(filled(order, "e1"))
         await asyncio.sleep(20)
         assert (await app.ledger.grid("btc")).position == order.quantity
-        assert {key[2] for key in world.store.put_aside} == {"123", "4711"}
+        assert {key[2] for key in world.store.put_aside} == {"poison", "123", "4711"}
 
 
 @virtually

@@ -179,6 +179,8 @@ class Order:
     """Quote paid or received for `filled_quantity`, before fees."""
     executed_quantity: Decimal = ZERO
     """What the counted executions add up to; below `filled_quantity` while some are still due."""
+    executed_quote: Decimal = ZERO
+    """Quote of the counted executions; the rest of `filled_quote` is at inferred prices."""
     exchange_order_id: str = ""
     cancel_requested: bool = False
     end_reason: EndReason = EndReason.NONE

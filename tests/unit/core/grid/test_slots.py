@@ -348,10 +348,39 @@ def test_refusals_in_a_row_make_a_slot_wait_longer() -> None:
     assert (book.slots[D(99)].rejections, book.slots[D(99)].blocked_until_ns) == (0, 0)
 
 
-def test_a_cancel_is_no_refusal() -> None:
+def test_a_cancel_that_was_asked_for_is_no_refusal() -> None:
     book, order = placed(empty(), opening(99))
+    book = SlotManager(book).reserve(batch_on(book, cancel(order)), deadline_ns=1, now_ns=1).book
     book = SlotManager(book).apply(update(order, OrderStatus.CANCELED), now_ns=1).book
     assert (book.slots[D(99)].rejections, book.slots[D(99)].blocked_until_ns) == (0, 0)
+
+
+@pytest.mark.invariant(50, 51)
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        (OrderStatus.CANCELED, EndReason.POST_ONLY_WOULD_TAKE),  # Bybit, after accepting it
+        (OrderStatus.CANCELED, EndReason.SELF_TRADE_PREVENTION),
+        (OrderStatus.CANCELED, EndReason.NONE),
+        (OrderStatus.EXPIRED, EndReason.SELF_TRADE_PREVENTION),
+        (OrderStatus.EXPIRED, EndReason.POST_ONLY_WOULD_TAKE),
+        (OrderStatus.REJECTED, EndReason.POST_ONLY_WOULD_TAKE),
+    ],
+)
+@pytest.mark.parametrize("part", ["0", "0.004"])
+def test_what_the_exchange_ends_by_itself_is_not_placed_again_at_once(
+    status: OrderStatus, reason: EndReason, part: str
+) -> None:
+    if part != "0" and status is OrderStatus.REJECTED:
+        pytest.skip("what traded was not rejected")
+    book, order = placed(empty(), opening(99))
+    if part != "0":
+        fill = execution(order, "e1", part)
+        told = update(order, OrderStatus.PARTIALLY_FILLED, part, fill=fill)
+        book = SlotManager(book).apply(told, now_ns=NOW_NS).book
+    ended = update(order, status, part, reason=reason)
+    book = SlotManager(book).apply(ended, now_ns=NOW_NS).book
+    assert book.slots[D(99)].blocked_until_ns == NOW_NS + BACKOFF_FIRST_NS
 
 
 def test_an_order_given_up_and_found_comes_back_to_its_slot() -> None:

@@ -4,12 +4,19 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
-from opensqt.core.grid.book import BatchRecord, GridBook, GridChange, Slot, Standing
-from opensqt.core.grid.fills import CountedFill, Holding
+from opensqt.core.grid.book import (
+    BatchRecord,
+    GridBook,
+    GridChange,
+    GridIdentity,
+    Slot,
+    Standing,
+)
+from opensqt.core.grid.fills import CountedFill, Holding, repriced
 from opensqt.core.grid.invariants import change_problem
 from opensqt.core.grid.table import SlotEvent, step
-from opensqt.core.numbers import ZERO
-from opensqt.core.orders import Execution, Order, OrderStatus, Purpose
+from opensqt.core.numbers import ZERO, plain
+from opensqt.core.orders import EndReason, Execution, Order, OrderStatus, Purpose
 
 BACKOFF_FIRST_NS: Final = 250_000_000
 BACKOFF_MAX_NS: Final = 30_000_000_000
@@ -31,6 +38,20 @@ class Draft:
         self._totals = book.totals
         self._standing = (book.standing, book.standing_reason)
 
+    @property
+    def identity(self) -> GridIdentity:
+        """The grid's."""
+        return self._book.identity
+
+    @property
+    def standing(self) -> Standing:
+        """Whether the grid may trade, as it stands in this draft."""
+        return self._standing[0]
+
+    def slots(self) -> list[Slot]:
+        """Every slot as it stands in this draft, by price."""
+        return [slot for _, slot in sorted({**self._book.slots, **self._slots}.items())]
+
     def slot(self, price: Decimal) -> Slot:
         """The slot as it stands in this draft; a level that was never used is FREE and EMPTY."""
         return self._slots.get(price) or self._book.slots.get(price) or Slot(price=price)
@@ -41,22 +62,42 @@ class Draft:
         self._set(step(slot, SlotEvent.RESERVED), order=order)
         self._note(order)
 
+    def adopt(self, order: Order) -> None:
+        """Take over an order that this ledger did not make; its slot follows when it is put."""
+        self.orders[order.client_oid] = order
+
     def put(self, order: Order) -> None:
-        """Write an order as it now stands, and move its slot accordingly."""
-        before = self.orders[order.client_oid]
+        """Write an order as it now stands, and move its slot accordingly.
+
+        An order that rests while its slot has another one strays: it is watched, its fills count,
+        and it becomes the slot's own as soon as the other one has ended.
+        """
         self._note(order)
         slot = self.slot(order.slot_price)
         if slot.order is not None and slot.order.client_oid == order.client_oid:
             self._follow(slot, order)
-        elif before.status.terminal and order.status.resting and slot.order is None:
+        elif order.status.resting and slot.order is None:
             self._set(step(slot, SlotEvent.REVIVED), order=order)
+
+    def rivals(self) -> str:
+        """Which slot has more than one live order; empty when none has."""
+        for _, order in sorted(self.orders.items()):
+            own = self.slot(order.slot_price).order
+            if not order.status.terminal and own and own.client_oid != order.client_oid:
+                return (
+                    f"slot {plain(order.slot_price)} has two live orders, "
+                    f"{own.client_oid} and {order.client_oid}"
+                )
+        return ""
 
     def fill(self, order: Order, counted: CountedFill) -> None:
         """Add what newly filled to the slot's holding and to the totals."""
         if not counted.quantity and counted.execution is None:
             return
         slot = self.slot(order.slot_price)
+        slot, corrected = repriced(slot, order, counted)
         held = Holding.after(slot, order, counted)
+        realised = corrected + held.realised
         self._slots[slot.price] = replace(
             slot,
             position_qty=held.quantity,
@@ -64,7 +105,7 @@ class Draft:
             exit_price=held.exit_price,
             rejections=0,
         )
-        totals = replace(self._totals, realised_pnl=self._totals.realised_pnl + held.realised)
+        totals = replace(self._totals, realised_pnl=self._totals.realised_pnl + realised)
         if (execution := counted.execution) is not None:
             in_quote = not execution.fee or execution.fee_asset == self._book.identity.quote
             known_fee = execution.fee if in_quote else None
@@ -79,7 +120,7 @@ class Draft:
             self._executions.append(
                 replace(
                     execution,
-                    realised_pnl=held.realised if order.purpose is Purpose.CLOSE else None,
+                    realised_pnl=realised if order.purpose is Purpose.CLOSE else None,
                 )
             )
         self._totals = totals
@@ -127,9 +168,7 @@ class Draft:
 
     def _follow(self, slot: Slot, order: Order) -> None:
         if order.status.terminal:
-            refused = order.status in (OrderStatus.REJECTED, OrderStatus.NOT_PLACED) or (
-                order.status is OrderStatus.EXPIRED and not order.filled_quantity
-            )
+            refused = _refused(order)
             rejections = slot.rejections + 1 if refused else 0
             wait_ns = (
                 min(BACKOFF_FIRST_NS << min(rejections - 1, 16), BACKOFF_MAX_NS) if refused else 0
@@ -141,10 +180,17 @@ class Draft:
                 rejections=rejections,
                 blocked_until_ns=self.now_ns + wait_ns if refused else 0,
             )
+            self._bind_stray(slot.price)
         elif order.status.resting:
             self._set(step(slot, SlotEvent.CONFIRMED), order=order)
         else:
             self._set(step(slot, SlotEvent.DOUBTED), order=order)
+
+    def _bind_stray(self, price: Decimal) -> None:
+        for _, order in sorted(self.orders.items()):
+            if order.slot_price == price and order.status.resting:
+                self._set(step(self.slot(price), SlotEvent.REVIVED), order=order)
+                return
 
     def _set(self, slot: Slot, *, order: Order) -> None:
         self._slots[slot.price] = replace(slot, order=order)
@@ -152,3 +198,11 @@ class Draft:
     def _note(self, order: Order) -> None:
         self.orders[order.client_oid] = order
         self._touched[order.client_oid] = order
+
+
+def _refused(order: Order) -> bool:
+    """The exchange did not want the order: the same one, placed again at once, would fare alike."""
+    if order.status is OrderStatus.CANCELED:
+        # Some exchanges reject by cancelling; what a person cancelled is not fought over either.
+        return not order.cancel_requested and order.end_reason is not EndReason.CANCEL_REQUESTED
+    return order.status in (OrderStatus.REJECTED, OrderStatus.NOT_PLACED, OrderStatus.EXPIRED)

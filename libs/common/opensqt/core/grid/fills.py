@@ -28,33 +28,92 @@ class CountedFill:
     """Newly filled, in base; zero when all of it was counted before."""
     quote: Decimal
     """Paid or received for `quantity`, before fees."""
+    correction: Decimal = ZERO
+    """What is to be added to the quote of what was counted before: its price was inferred."""
     execution: Execution | None
     """The execution, if it was not counted before; it names the order by our id."""
 
 
 def count_fill(order: Order, update: OrderUpdate) -> CountedFill:
-    """Count what `update` newly tells; counting it again tells nothing."""
+    """Count what `update` newly tells; counting it again tells nothing.
+
+    What filled and is of no execution yet has a price that was inferred. An execution takes its
+    place at the price that it was really traded at, so once all of them are known the order's quote
+    is their sum, exactly.
+    """
     execution = update.execution
     if execution is not None and execution.execution_id in order.execution_ids:
         execution = None
-    executed = order.executed_quantity + (execution.quantity if execution else ZERO)
+    told = execution.quantity if execution else ZERO
+    executed = order.executed_quantity + told
     most = max(order.filled_quantity, update.filled_quantity, executed)
     filled = min(most, order.quantity)
     quantity = filled - order.filled_quantity
-    quote = _quote(order, update, execution, quantity) if quantity else ZERO
+    guess = _Guess.of(order)
+    executed_quote = order.filled_quote - guess.quote + (execution.price * told if execution else 0)
+    guess_after = guess
+    if execution is not None or quantity:
+        guess_after = _guess(order, update, filled, executed, executed_quote)
+    filled_quote = executed_quote + guess_after.quote
+    more = filled_quote - order.filled_quote
+    quote = more if not guess.quantity else _new_quote(execution, quantity, guess_after)
+    if not told:
+        quote = more
     ids = order.execution_ids | {execution.execution_id} if execution else order.execution_ids
     return CountedFill(
         order=replace(
             order,
             filled_quantity=filled,
-            filled_quote=order.filled_quote + quote,
+            filled_quote=filled_quote,
             executed_quantity=executed,
+            executed_quote=executed_quote,
             execution_ids=ids,
         ),
         quantity=quantity,
-        quote=quote,
+        quote=quote if quantity else ZERO,
+        correction=more - quote if quantity else more,
         execution=None if execution is None else _owned(execution, order),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Guess:
+    """What of an order's fills is of no known execution, and what it is taken to have cost."""
+
+    quantity: Decimal
+    quote: Decimal
+
+    @classmethod
+    def of(cls, order: Order) -> Self:
+        quantity = order.filled_quantity - order.executed_quantity
+        return cls(quantity, order.filled_quote - order.executed_quote if quantity else ZERO)
+
+
+def _guess(
+    order: Order, update: OrderUpdate, filled: Decimal, executed: Decimal, executed_quote: Decimal
+) -> _Guess:
+    """What fills without an execution cost: by the average, else as before, else the limit."""
+    known, quantity = _Guess.of(order), filled - executed
+    if quantity <= 0:
+        return _Guess(ZERO, ZERO)
+    if update.average_price and update.filled_quantity == filled:
+        quote = round_to(EXACT.multiply(update.average_price, filled), COST_STEP) - executed_quote
+        least = known.quote if update.execution is None else ZERO
+        if quote > least:
+            return _Guess(quantity, quote)
+    if quantity <= known.quantity:
+        return _Guess(quantity, _part(known.quote, quantity, known.quantity))
+    price = order.price if update.execution is None else update.execution.price
+    return _Guess(quantity, known.quote + price * (quantity - known.quantity))
+
+
+def _new_quote(execution: Execution | None, quantity: Decimal, guess: _Guess) -> Decimal:
+    """What `quantity` cost, which is newly filled: by its execution, the rest by the guess."""
+    if execution is None:
+        return ZERO
+    covered = min(quantity, execution.quantity)
+    rest = quantity - covered
+    return execution.price * covered + (_part(guess.quote, rest, guess.quantity) if rest else ZERO)
 
 
 def _owned(execution: Execution, order: Order) -> Execution:
@@ -65,19 +124,6 @@ def _owned(execution: Execution, order: Order) -> Execution:
         exchange_order_id=execution.exchange_order_id or order.exchange_order_id,
         slot_price=order.slot_price,
     )
-
-
-def _quote(
-    order: Order, update: OrderUpdate, execution: Execution | None, quantity: Decimal
-) -> Decimal:
-    """What `quantity` cost: by its execution, else by the average price, else by the limit."""
-    if execution is not None and execution.quantity == quantity:
-        return execution.price * quantity
-    if update.average_price:
-        total = update.average_price * (order.filled_quantity + quantity)
-        if total > order.filled_quote:
-            return total - order.filled_quote
-    return (execution.price if execution is not None else order.price) * quantity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +166,23 @@ class Holding:
             exit_price=slot.exit_price if left * held > 0 else opening_exit if left else None,
             realised=gain if held > 0 else -gain,
         )
+
+
+def repriced(slot: Slot, order: Order, counted: CountedFill) -> tuple[Slot, Decimal]:
+    """The slot once the price of what was counted before is known, and what that earned.
+
+    What the slot still holds of it costs more or less; what was closed since has earned less or
+    more.
+    """
+    correction, before = counted.correction, counted.order.filled_quantity - counted.quantity
+    if not correction or not before:
+        return slot, ZERO
+    held = max(ZERO, min(slot.position_qty * order.side.sign, before))
+    in_cost = _part(correction, held, before)
+    if slot.entry_cost + in_cost <= 0:
+        in_cost = ZERO
+    cost = slot.entry_cost + in_cost
+    return replace(slot, entry_cost=cost), (in_cost - correction) * order.side.sign
 
 
 def _part(whole: Decimal, part: Decimal, of: Decimal) -> Decimal:

@@ -1,6 +1,7 @@
 """What the slot manager is told and what it answers, as values."""
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Generic, TypeVar
 
 from opensqt.core.grid.book import GridBook, GridChange
@@ -40,6 +41,17 @@ class Applied:
     changed: bool
     quarantined: str = ""
     """Why the update was left alone: the order is not ours, or it contradicts the intent."""
+    halts: bool = False
+    """What was left alone shows that the book may be wrong; only the ledger itself is told."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """What a grid has taken over of an execution that the exchange forced."""
+
+    revision: int
+    quantity: Decimal
+    """In base; also when it was taken over before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

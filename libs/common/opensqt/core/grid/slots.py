@@ -4,17 +4,20 @@ What a slot holds changes only by fills, each counted once; its status only by t
 """
 
 from dataclasses import replace
+from decimal import Decimal
 
 from opensqt.core.actions import ActionBatch, Cancel, Place
 from opensqt.core.errors import Refusal, RefusalReason
 from opensqt.core.events import OrderUpdate
-from opensqt.core.grid.book import BatchRecord, GridBook, Slot, SlotStatus, Standing
+from opensqt.core.grid.adoption import NotAdopted, adopted
+from opensqt.core.grid.book import BatchRecord, GridBook, Standing
 from opensqt.core.grid.draft import Draft
 from opensqt.core.grid.fills import count_fill
-from opensqt.core.grid.results import Applied, Outcome, PlacementResult, Reservation
-from opensqt.core.identifiers import grid_order_id
-from opensqt.core.numbers import plain
-from opensqt.core.orders import EndReason, Order, OrderStatus, Purpose, next_status
+from opensqt.core.grid.forced import close_by_force
+from opensqt.core.grid.intents import intend, mark_cancel
+from opensqt.core.grid.reports import contradiction, reported
+from opensqt.core.grid.results import Applied, Outcome, PlacementResult, Reservation, Taken
+from opensqt.core.orders import Order, OrderStatus
 
 
 class SlotManager:
@@ -62,11 +65,16 @@ class SlotManager:
             where = f"batch.actions[{index}]"
             match action:
                 case Place():
-                    order = self._intent(draft, action, batch, deadline_ns, f"{where}.place")
+                    order = intend(
+                        draft,
+                        action,
+                        batch_id=batch.batch_id,
+                        deadline_ns=deadline_ns,
+                        where=f"{where}.place",
+                    )
                     to_place.append(order)
                 case Cancel():
-                    canceled = self._cancel(draft, action, f"{where}.cancel")
-                    to_cancel.append(canceled)
+                    to_cancel.append(mark_cancel(draft, action, where=f"{where}.cancel"))
         record = BatchRecord(
             batch_id=batch.batch_id,
             revision=book.revision + 1,
@@ -103,7 +111,7 @@ class SlotManager:
                     allowed=f"orders of bot {self._book.identity.bot_id}",
                 )
             changed = replace(
-                _reported(order, result.status, result.end_reason, result.end_text),
+                reported(order, result.status, result.end_reason, result.end_text),
                 exchange_order_id=order.exchange_order_id or result.exchange_order_id,
             )
             if changed != order:
@@ -112,22 +120,30 @@ class SlotManager:
         return Outcome(book=after, change=change, value=after.revision)
 
     def apply(self, update: OrderUpdate, *, now_ns: int) -> Outcome[Applied]:
-        """Apply what is known of an order. Duplicates, repeats and late events change nothing."""
+        """Apply what is known of an order. Duplicates, repeats and late events change nothing.
+
+        An order that is not in the book is adopted if a ledger that was lost has made it.
+        """
         book = self._book
+        draft = Draft(book, now_ns)
         order = book.orders.get(update.client_oid)
         if order is None:
-            return self._put_aside("not an order of this grid")
+            found = adopted(book.identity, update, now_ns=now_ns)
+            if isinstance(found, NotAdopted):
+                return self._put_aside(found.reason, halts=found.halts)
+            order = found
+            draft.adopt(order)
         counted = count_fill(order, update)
-        if doubt := _contradiction(book.identity.account, order, update, counted.order):
-            return self._put_aside(doubt)
-        draft = Draft(book, now_ns)
+        if doubt := contradiction(book.identity.account, order, update, counted.order):
+            # What another account says of an order that is called like ours says nothing of ours.
+            return self._put_aside(doubt, halts=update.account == book.identity.account)
         said = update.status
         if not counted.order.remaining:
             said = OrderStatus.FILLED  # whether or not somebody says so
         elif said is OrderStatus.NEW and counted.order.filled_quantity:
             said = OrderStatus.PARTIALLY_FILLED
         changed = replace(
-            _reported(counted.order, said, update.end_reason),
+            reported(counted.order, said, update.end_reason),
             exchange_order_id=order.exchange_order_id or update.exchange_order_id,
         )
         if changed == order:
@@ -135,13 +151,36 @@ class SlotManager:
             return Outcome(book=book, change=None, value=value)
         draft.fill(order, counted)
         draft.put(replace(changed, updated_ns=now_ns))
+        if book.standing is Standing.TRADING and (doubt := draft.rivals()):
+            draft.stand(Standing.HALTED, doubt)
         after, change = draft.commit()
         return Outcome(
             book=after, change=change, value=Applied(revision=after.revision, changed=True)
         )
 
+    def force(
+        self, update: OrderUpdate, *, offered: Decimal, elsewhere: Decimal, now_ns: int
+    ) -> Outcome[Taken]:
+        """Take over what the exchange closed by force, and halt. Repeating it changes nothing.
+
+        Args:
+            update: Of the forced order, with an execution.
+            offered: How much of the execution no other grid has taken, in base.
+            elsewhere: What grids that are asked after this one hold against it, in base.
+            now_ns: The time.
+        """
+        book = self._book
+        draft = Draft(book, now_ns)
+        taken = close_by_force(draft, update, offered=offered, elsewhere=elsewhere)
+        after, change = draft.commit()
+        value = Taken(revision=after.revision, quantity=taken)
+        return Outcome(book=after, change=change, value=value)
+
     def confirm(self, *, epoch: int, now_ns: int) -> Outcome[int]:
         """Let a RECONCILING grid trade: all that the exchange has of it is in the book.
+
+        If that is more than one live order for a slot, the grid is halted instead: two ledgers
+        have placed orders for it.
 
         Raises:
             Refusal: BOT_DIFFERS when the grid is of another epoch than the one that was compared.
@@ -151,6 +190,8 @@ class SlotManager:
             raise _other_epoch("epoch", epoch, book)
         if book.standing is not Standing.RECONCILING:
             return Outcome(book=book, change=None, value=book.revision)
+        if doubt := Draft(book, now_ns).rivals():
+            return self._stand(Standing.HALTED, doubt, now_ns)
         return self._stand(Standing.TRADING, "", now_ns)
 
     def halt(self, reason: str, *, now_ns: int) -> Outcome[int]:
@@ -177,9 +218,9 @@ class SlotManager:
         after, change = draft.commit()
         return Outcome(book=after, change=change, value=after.revision)
 
-    def _put_aside(self, reason: str) -> Outcome[Applied]:
+    def _put_aside(self, reason: str, *, halts: bool) -> Outcome[Applied]:
         book = self._book
-        value = Applied(revision=book.revision, changed=False, quarantined=reason)
+        value = Applied(revision=book.revision, changed=False, quarantined=reason, halts=halts)
         return Outcome(book=book, change=None, value=value)
 
     def _repeated(self, known: BatchRecord) -> Reservation:
@@ -191,70 +232,6 @@ class SlotManager:
             repeated=True,
         )
 
-    def _intent(
-        self, draft: Draft, action: Place, batch: ActionBatch, deadline_ns: int, where: str
-    ) -> Order:
-        identity = self._book.identity
-        if action.slot_price <= 0 or not identity.lattice.contains(action.slot_price):
-            raise Refusal(
-                RefusalReason.VALUE_NOT_ALLOWED,
-                field=f"{where}.slot_price",
-                value=plain(action.slot_price),
-                allowed=f"{plain(identity.anchor)} plus multiples of {plain(identity.interval)}",
-            )
-        if allowed := _not_trading(self._book.standing, action):
-            raise Refusal(
-                RefusalReason.BOT_NOT_TRADING,
-                field=where,
-                value=self._book.standing,
-                allowed=allowed,
-            )
-        slot = draft.slot(action.slot_price)
-        if problem := _objection(slot, action):
-            raise Refusal(
-                RefusalReason.ILLEGAL_TRANSITION, field=where, value=slot.status, allowed=problem
-            )
-        order = Order(
-            client_oid=grid_order_id(
-                bot_id=identity.bot_id,
-                epoch=identity.epoch,
-                slot_price=slot.price,
-                side=action.side,
-                purpose=action.purpose,
-                cycle=slot.cycle,
-            ),
-            bot_id=identity.bot_id,
-            symbol=identity.symbol,
-            side=action.side,
-            purpose=action.purpose,
-            price=action.price,
-            quantity=action.quantity,
-            slot_price=slot.price,
-            cycle=slot.cycle,
-            reduce_only=action.reduce_only,
-            post_only=action.post_only,
-            exit_price=action.exit_price,
-            batch_id=batch.batch_id,
-            created_ns=draft.now_ns,
-            deadline_ns=deadline_ns,
-            updated_ns=draft.now_ns,
-        )
-        draft.reserve(order)
-        return order
-
-    def _cancel(self, draft: Draft, action: Cancel, where: str) -> Order:
-        order = draft.orders.get(action.client_oid)
-        if order is None or order.status.terminal:
-            raise Refusal(
-                RefusalReason.ILLEGAL_TRANSITION,
-                field=f"{where}.client_oid",
-                value=action.client_oid,
-                allowed="an order that has not ended",
-            )
-        marked = replace(order, cancel_requested=True, updated_ns=draft.now_ns)
-        draft.put(marked)
-        return marked
-
 
 def _other_epoch(field: str, value: int, book: GridBook) -> Refusal:
     return Refusal(
@@ -263,57 +240,3 @@ def _other_epoch(field: str, value: int, book: GridBook) -> Refusal:
         value=value,
         allowed=f"{book.identity.epoch}, that of the grid as it is registered",
     )
-
-
-def _not_trading(standing: Standing, action: Place) -> str:
-    """What a grid's standing allows, if it does not allow the order; empty when it does."""
-    if standing is Standing.RECONCILING:
-        return "cancels, until the grid has been compared with the exchange"
-    if standing is Standing.HALTED and action.purpose is Purpose.OPEN:
-        return "closings and cancels, until a person resumes the grid"
-    return ""
-
-
-def _objection(slot: Slot, action: Place) -> str:
-    """Why the slot does not take the order; empty when it does."""
-    if slot.status is not SlotStatus.FREE:
-        return "a slot that is FREE"
-    if action.quantity <= 0 or action.price <= 0:
-        return "a positive price and quantity"
-    if action.purpose is Purpose.OPEN:
-        if slot.position_qty:
-            return f"opening only while EMPTY; the slot holds {plain(slot.position_qty)}"
-        return "" if action.exit_price is not None else "an opening order with an exit price"
-    if slot.position_qty * action.side.sign >= 0:
-        return f"closing against what the slot holds, {plain(slot.position_qty)}"
-    if action.quantity != abs(slot.position_qty):
-        return f"closing exactly {plain(abs(slot.position_qty))}"
-    return ""
-
-
-def _reported(order: Order, said: OrderStatus, reason: EndReason, text: str = "") -> Order:
-    """The order once its status is reported; why it ended belongs to the end that counts."""
-    status = next_status(order.status, said)
-    if status is order.status:
-        return order
-    if not status.terminal or status is OrderStatus.FILLED:
-        return replace(order, status=status, end_reason=EndReason.NONE, end_text="")
-    if reason is EndReason.NONE and status is OrderStatus.CANCELED and order.cancel_requested:
-        reason = EndReason.CANCEL_REQUESTED
-    return replace(order, status=status, end_reason=reason, end_text=text[:200])
-
-
-def _contradiction(account: str, order: Order, update: OrderUpdate, counted: Order) -> str:
-    """Why an update cannot be about the order as we committed it; empty when it can."""
-    if update.account != account:
-        return f"the grid trades on account {account}, not {update.account}"
-    if update.symbol != order.symbol or update.side is not order.side:
-        return f"we ordered {order.side} {order.symbol}, not {update.side} {update.symbol}"
-    if update.quantity is not None and update.quantity != order.quantity:
-        return f"we ordered {plain(order.quantity)}, not {plain(update.quantity)}"
-    most = max(update.filled_quantity, counted.executed_quantity)
-    if most > order.quantity:
-        return f"filled {plain(most)} of {plain(order.quantity)}"
-    if update.status is OrderStatus.FILLED and counted.remaining:
-        return f"FILLED with {plain(counted.filled_quantity)} of {plain(order.quantity)}"
-    return ""
