@@ -56,6 +56,10 @@ def good_requests(order: Order, batch: ActionBatch) -> dict[str, Message]:
         "ApplyOrderUpdate": pb.ApplyOrderUpdateRequest(
             update=encode_order_update(filled(order, "e1"))
         ),
+        "ConfirmGrid": pb.ConfirmGridRequest(bot_id="btc", epoch=identity().epoch),
+        "HaltGrid": pb.HaltGridRequest(bot_id="btc", reason="why"),
+        "ResumeGrid": pb.ResumeGridRequest(bot_id="btc"),
+        "ListQuarantined": pb.ListQuarantinedRequest(),
         "GetGrid": pb.GetGridRequest(bot_id="btc"),
         "ListGrids": pb.ListGridsRequest(),
         "ListSlots": pb.ListSlotsRequest(bot_id="btc"),
@@ -65,7 +69,13 @@ def good_requests(order: Order, batch: ActionBatch) -> dict[str, Message]:
     }
 
 
-CALLERS = {"RegisterGrid": "strategy", "ReserveOrders": "execution", "RecordResults": "execution"}
+CALLERS = {
+    "RegisterGrid": "strategy",
+    "ReserveOrders": "execution",
+    "RecordResults": "execution",
+    "HaltGrid": "cli",
+    "ResumeGrid": "risk",
+}
 
 
 async def ask(service: Loopback, method: str, request: Message, who: str = "") -> Any:
@@ -134,6 +144,19 @@ TABLE: list[tuple[str, Callable[[Any], object], grpc.StatusCode, str, str]] = [
     ("ApplyOrderUpdate", lambda r: r.update.ClearField("filled_quantity"), INVALID, "FIELD_MISSING", "update.filled_quantity"),
     ("ApplyOrderUpdate", lambda r: setattr(r.update.filled_quantity, "value", "-1"), INVALID, "VALUE_NOT_ALLOWED", "update.filled_quantity"),
     ("ApplyOrderUpdate", lambda r: setattr(r.update.trade.price, "value", "free"), INVALID, "NOT_A_DECIMAL", "update.trade.price"),
+    ("ConfirmGrid", lambda r: r.ClearField("bot_id"), INVALID, "FIELD_MISSING", "bot_id"),
+    ("ConfirmGrid", lambda r: setattr(r, "bot_id", "nobody"), grpc.StatusCode.NOT_FOUND, "BOT_UNKNOWN", "bot_id"),
+    ("ConfirmGrid", lambda r: setattr(r, "epoch", -1), INVALID, "VALUE_NOT_ALLOWED", "epoch"),
+    ("ConfirmGrid", lambda r: setattr(r, "epoch", 7), grpc.StatusCode.ALREADY_EXISTS, "BOT_DIFFERS", "epoch"),
+    ("HaltGrid", lambda r: r.ClearField("bot_id"), INVALID, "FIELD_MISSING", "bot_id"),
+    ("HaltGrid", lambda r: r.ClearField("reason"), INVALID, "FIELD_MISSING", "reason"),
+    ("HaltGrid", lambda r: setattr(r, "reason", "x" * 201), INVALID, "VALUE_NOT_ALLOWED", "reason"),
+    ("HaltGrid", lambda r: setattr(r, "reason", "a\0b"), INVALID, "VALUE_NOT_ALLOWED", "reason"),
+    ("HaltGrid", lambda r: setattr(r, "bot_id", "nobody"), grpc.StatusCode.NOT_FOUND, "BOT_UNKNOWN", "bot_id"),
+    ("ResumeGrid", lambda r: r.ClearField("bot_id"), INVALID, "FIELD_MISSING", "bot_id"),
+    ("ResumeGrid", lambda r: setattr(r, "bot_id", "nobody"), grpc.StatusCode.NOT_FOUND, "BOT_UNKNOWN", "bot_id"),
+    ("ListQuarantined", lambda r: setattr(r, "page_size", 1001), INVALID, "VALUE_NOT_ALLOWED", "page_size"),
+    ("ListQuarantined", lambda r: setattr(r, "page_token", "forged"), INVALID, "PAGE_TOKEN", "page_token"),
     ("GetGrid", lambda r: r.ClearField("bot_id"), INVALID, "FIELD_MISSING", "bot_id"),
     ("GetGrid", lambda r: setattr(r, "bot_id", "nobody"), grpc.StatusCode.NOT_FOUND, "BOT_UNKNOWN", "bot_id"),
     ("ListGrids", lambda r: setattr(r, "page_size", -1), INVALID, "VALUE_NOT_ALLOWED", "page_size"),
@@ -181,7 +204,9 @@ async def test_the_same_requests_unspoilt_are_answered(
         await ask(service, method, request)
 
 
-@pytest.mark.parametrize("method", ["RegisterGrid", "ReserveOrders", "ApplyOrderUpdate", "GetGrid"])
+@pytest.mark.parametrize(
+    "method", ["RegisterGrid", "ReserveOrders", "ApplyOrderUpdate", "ResumeGrid", "GetGrid"]
+)
 async def test_the_wrong_identity_is_denied(
     service: Loopback, store: MemoryStore, order: Order, method: str
 ) -> None:

@@ -12,15 +12,19 @@ from opensqt.adapters.grpc.position_manager import GrpcPositionManager
 from opensqt.core.actions import ActionBatch
 from opensqt.core.errors import Refusal, RefusalReason
 from opensqt.core.events import OrderUpdate
-from opensqt.core.grid.book import GridBook, GridChange, GridIdentity
+from opensqt.core.grid.book import GridBook, GridChange, GridIdentity, Standing
 from opensqt.core.grid.results import Applied, PlacementResult, Reservation
 from opensqt.ports import DependencyError, PositionManager
 from opensqt.testing.contracts.position_manager import PositionManagerContract, heard
+from opensqt.testing.contracts.state_store import register
 from opensqt.testing.grids import DEADLINE_NS, batch_on, filled, foreign, identity, opening
 from opensqt.testing.loopback import Loopback, Serving
 from opensqt.testing.memory_store import MemoryStore
 
 pytestmark = pytest.mark.integration
+
+
+READING = {"grid", "grids", "orders", "executions", "watch", "quarantine"}
 
 
 class ByRole(GrpcPositionManager):
@@ -44,6 +48,9 @@ class ByRole(GrpcPositionManager):
     async def apply(self, update: OrderUpdate) -> Applied:
         return await self._market_data.apply(update)
 
+    async def confirm_grid(self, bot_id: str, *, epoch: int) -> int:
+        return await self._market_data.confirm_grid(bot_id, epoch=epoch)
+
 
 class TestGrpcPositionManager(PositionManagerContract):
     @pytest.fixture(autouse=True)
@@ -59,14 +66,14 @@ class TestGrpcPositionManager(PositionManagerContract):
 @pytest.mark.parametrize(
     ("who", "allowed"),
     [
-        ("strategy", {"register_grid", "grid", "grids", "orders", "executions", "watch"}),
-        ("execution", {"reserve", "record", "apply", "grid", "grids", "orders", "executions", "watch"}),
-        ("market_data", {"apply", "grid", "grids", "orders", "executions", "watch"}),
-        ("risk", {"grid", "grids", "orders", "executions", "watch"}),
-        ("cli", {"grid", "grids", "orders", "executions", "watch"}),
+        ("strategy", READING | {"register_grid"}),
+        ("execution", READING | {"reserve", "record", "apply"}),
+        ("market_data", READING | {"apply", "confirm_grid"}),
+        ("risk", READING | {"halt_grid", "resume_grid"}),
+        ("cli", READING | {"halt_grid", "resume_grid"}),
         ("paper_exchange", set()),
     ],
-)  # fmt: skip
+)
 async def test_each_identity_may_do_its_own_work_only(
     service: Loopback, store: MemoryStore, who: str, allowed: set[str]
 ) -> None:
@@ -82,6 +89,10 @@ async def test_each_identity_may_do_its_own_work_only(
         "orders": lambda: positions.orders("btc"),
         "executions": lambda: positions.executions("btc"),
         "watch": lambda: anext(aiter(positions.watch("btc"))),
+        "confirm_grid": lambda: positions.confirm_grid("btc", epoch=book.identity.epoch),
+        "halt_grid": lambda: positions.halt_grid("btc", reason="why", by="me"),
+        "resume_grid": lambda: positions.resume_grid("btc", by="me"),
+        "quarantine": positions.quarantine,
     }
     for name, ask in asks.items():
         refused = None
@@ -111,7 +122,7 @@ async def test_a_store_that_does_not_answer_is_a_dependency(
 async def test_a_lost_answer_to_a_reservation_is_the_callers_to_resolve(
     service: Loopback, store: MemoryStore
 ) -> None:
-    book, _ = await store.register(identity(), now_ns=1)
+    book = await register(store)
     positions = GrpcPositionManager(service.channel("execution"))
     store.lose_answers = 1
     batch = batch_on(book, opening(99))
@@ -121,6 +132,46 @@ async def test_a_lost_answer_to_a_reservation_is_the_callers_to_resolve(
     assert again.repeated
     (order,) = again.to_place
     assert (await positions.apply(filled(order, "e1"))).changed
+
+
+async def test_a_halt_says_who_did_it_by_certificate(service: Loopback, store: MemoryStore) -> None:
+    await store.register(identity(), now_ns=1)
+    positions = GrpcPositionManager(service.channel("cli"))
+    await positions.halt_grid("btc", reason="a bad feeling", by="somebody else")
+    book = await positions.grid("btc")
+    assert book.standing is Standing.HALTED
+    assert "a bad feeling" in book.standing_reason
+    assert "cli" in book.standing_reason
+    assert "somebody else" not in book.standing_reason
+
+
+@pytest.mark.invariant(17)
+async def test_resuming_is_never_repeated(service: Loopback, store: MemoryStore) -> None:
+    """Its answer is lost; meanwhile the grid is halted anew, for a reason that nobody has seen."""
+    await store.register(identity(), now_ns=1)
+    positions = GrpcPositionManager(service.channel("cli"))
+    await positions.halt_grid("btc", reason="one", by="")
+    store.lose_answers = 1
+    with pytest.raises(DependencyError):
+        await positions.resume_grid("btc", by="")
+    assert (await positions.grid("btc")).standing is Standing.RECONCILING
+    revision = await positions.halt_grid("btc", reason="two", by="")
+    assert (await positions.grid("btc")).revision == revision
+
+
+async def test_what_is_put_aside_is_paged(service: Loopback) -> None:
+    positions = GrpcPositionManager(service.channel("market_data"))
+    for number in range(5):
+        for _ in range(number + 1):
+            await positions.apply(foreign(str(number)))
+    first = await positions.quarantine(page_size=3)
+    rest = await positions.quarantine(page_size=3, page_token=first.next_token)
+    heard = [
+        (order.update.exchange_order_id, order.updates) for order in (*first.items, *rest.items)
+    ]
+    assert heard == [("4", 5), ("3", 4), ("2", 3), ("1", 2), ("0", 1)]
+    assert not rest.next_token
+    assert all(order.update == foreign(order.update.exchange_order_id) for order in first.items)
 
 
 async def test_a_watch_ends_with_its_service(serving: Serving, store: MemoryStore) -> None:

@@ -89,7 +89,7 @@ async def connected(tmp_path: Path, certificates: Path) -> AsyncIterator[As]:
     peer = PeerConfig(target=f"127.0.0.1:{port}")
     channels = {
         who: open_channel(peer, identity="state", tls=tls_config_of(certificates, who))
-        for who in ("strategy", "execution")
+        for who in ("strategy", "execution", "market_data")
     }
     yield lambda who: GrpcPositionManager(channels[who])
     for channel in channels.values():
@@ -109,11 +109,13 @@ async def test_a_kill_loses_and_doubles_nothing(
     async with open_nats_bus(nats, name="test", metrics=Metrics()) as bus:
         async with connected(tmp_path, certificates) as client:
             book = await client("strategy").register_grid(identity())
+            await client("market_data").confirm_grid("btc", epoch=book.identity.epoch)
+            book = await client("strategy").grid("btc")
             events = client("strategy").watch("btc")
             await heard(events, type(book))
             batch = batch_on(book, *(opening(99 - n) for n in range(5)))
             reservation = await client("execution").reserve(batch, deadline_ns=DEADLINE_NS)
-            assert (await heard(events, GridChange)).revision == 1
+            assert (await heard(events, GridChange)).revision == 2
             for n, order in enumerate(reservation.to_place):
                 await bus.publish(ORDER_UPDATES, "main", filled(order, f"e{n}"), message_id=f"m{n}")
             process.kill()
