@@ -79,6 +79,7 @@ GARBAGE: Final[dict[str, dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("exchange", EXCHANGES)
+@pytest.mark.invariant(1, 35)
 async def test_garbage_proves_nothing(serve: Serve, exchange: str) -> None:
     for name, answer in GARBAGE.items():
         script = Script(**answer)
@@ -173,6 +174,7 @@ async def test_a_success_of_any_content_type_is_one(serve: Serve, exchange: str)
 
 @pytest.mark.parametrize("exchange", EXCHANGES)
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.invariant(1)
 async def test_redirects_are_not_followed(serve: Serve, exchange: str, status: int) -> None:
     # A 307 would send the signed order once more.
     script = Script(status=status, headers={"Location": "https://api.binance.com/elsewhere"})
@@ -182,6 +184,7 @@ async def test_redirects_are_not_followed(serve: Serve, exchange: str, status: i
 
 
 @pytest.mark.parametrize("exchange", EXCHANGES)
+@pytest.mark.invariant(1, 39)
 async def test_connections_that_break_prove_nothing(serve: Serve, exchange: str) -> None:
     for fault in ("disconnect", "cut"):
         script = Script(fault=fault)
@@ -238,6 +241,7 @@ async def test_without_a_listener_nothing_left(
 
 
 @pytest.mark.parametrize("exchange", EXCHANGES)
+@pytest.mark.invariant(60)
 async def test_to_whom_cannot_prove_its_name_nothing_is_sent(
     all_exchanges: Identity, exchange: str, tmp_path: Path
 ) -> None:
@@ -263,6 +267,7 @@ async def test_reset_before_tls_nothing_left(all_exchanges: Identity, exchange: 
 
 
 @pytest.mark.parametrize("exchange", EXCHANGES)
+@pytest.mark.invariant(60)
 async def test_plain_text_instead_of_tls_nothing_left(
     all_exchanges: Identity, exchange: str
 ) -> None:

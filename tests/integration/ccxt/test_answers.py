@@ -53,6 +53,7 @@ GROUPS = sorted({(k.exchange, k.proof.name, k.reason.name) for k in KNOWN})
 
 
 @pytest.mark.parametrize(("exchange", "proof", "reason"), GROUPS)
+@pytest.mark.invariant(34, 36, 40)
 async def test_what_answers_prove(serve: Serve, exchange: str, proof: str, reason: str) -> None:
     script = Script()
     async with serve(exchange, script) as connection:
@@ -131,6 +132,7 @@ async def test_ids_beyond_what_a_float_holds(serve: Serve) -> None:
         ("gate", {"status": "finished", "finish_as": "liquidated"}, EndReason.FORCED),
     ],
 )
+@pytest.mark.invariant(51)
 async def test_an_order_that_was_taken_and_then_refused(
     serve: Serve, exchange: str, row: dict[str, str], reason: EndReason
 ) -> None:
@@ -140,6 +142,7 @@ async def test_an_order_that_was_taken_and_then_refused(
         assert found.end_reason is reason
 
 
+@pytest.mark.invariant(38)
 async def test_gate_forgets_client_ids_but_not_the_orders(serve: Serve) -> None:
     # Scenario 38: more than a minute after a fill, the order is found among those that ended.
     filled = orjson.loads(sighting("gate", order(), status="finished", finish_as="filled"))
@@ -205,6 +208,7 @@ def _until_ms(exchange: str, headers: dict[str, str], body: str) -> float:
             return int(form["timestamp"]) + int(form["recvWindow"])
 
 
+@pytest.mark.invariant(54)
 async def test_too_many_requests_silence_us_for_as_long_as_we_are_told(serve: Serve) -> None:
     script = Script(
         status=429, body=b'{"code": -1003, "msg": "Too many."}', headers={"Retry-After": "7"}
@@ -227,6 +231,7 @@ async def test_bybit_bars_an_address_for_ten_minutes(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize("exchange", EXCHANGES)
+@pytest.mark.invariant(55)
 async def test_an_order_refused_for_its_timestamp_sets_the_clock(
     serve: Serve, exchange: str
 ) -> None:
@@ -266,6 +271,7 @@ def test_an_answer_of_another_exchange_proves_nothing() -> None:
 
 
 @pytest.mark.parametrize(("body", "hedging"), [(b"true", True), (b'"false"', False)])
+@pytest.mark.invariant(56)
 async def test_the_position_mode(serve: Serve, body: bytes, hedging: bool) -> None:  # noqa: FBT001
     script = Script(body=b'{"dualSidePosition": ' + body + b"}")
     async with serve("binanceusdm", script) as connection:
