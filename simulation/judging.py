@@ -13,6 +13,7 @@ from types import FrameType
 from typing import Final
 
 from simulation.draw import draw
+from simulation.loop import ProcessDiedError
 from simulation.observer import HARNESS, ViolationError
 from simulation.plan import Plan
 from simulation.referee import Referee
@@ -74,7 +75,7 @@ def watch(plan: Plan) -> tuple[Trace, ViolationError | None]:
         violation = found
     except _TooSlowError:
         violation = ViolationError(HARNESS, f"the run did not end within {RUN_S_MAX} s")
-    except Exception:
+    except (ProcessDiedError, Exception):
         violation = ViolationError(HARNESS, f"the world broke: {traceback.format_exc()}")
     if trace is None:
         facts = getattr(referee, "facts", None)

@@ -5,9 +5,10 @@ import hashlib
 import multiprocessing
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final
 
 from simulation.defects import switched_on
@@ -84,7 +85,7 @@ def _in_time(pool: ProcessPoolExecutor, seeds: range, *, ahead: int) -> Iterator
     waiting: set[Future[Verdict]] = set()
     try:
         while True:
-            for seed in _first(left, ahead - len(waiting)):
+            for seed in islice(left, max(0, ahead - len(waiting))):
                 waiting.add(pool.submit(judge, seed))
             if not waiting:
                 return
@@ -94,10 +95,6 @@ def _in_time(pool: ProcessPoolExecutor, seeds: range, *, ahead: int) -> Iterator
     finally:
         for future in waiting:
             future.cancel()
-
-
-def _first(items: Iterator[int], count: int) -> Iterable[int]:
-    return [item for item, _ in zip(items, range(count), strict=False)]
 
 
 @contextlib.contextmanager

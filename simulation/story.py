@@ -54,7 +54,7 @@ def concerning(trace: Trace, about: str) -> list[Entry]:
     """
     if not about:
         return trace.entries[-LINES_MAX:]
-    first_ns = next((entry.time_ns for entry in trace.entries if entry.about == about), 0)
+    first_ns = next((e.time_ns for e in trace.entries if _mentions(e, {about})), 0)
     slot = _slot(about)
     related = {about}
     if slot is not None:
@@ -63,9 +63,14 @@ def concerning(trace: Trace, about: str) -> list[Entry]:
     return [
         entry
         for entry in trace.entries
-        if (entry.about in related and (entry.about == about or entry.time_ns >= first_ns))
+        if (entry.time_ns >= first_ns and _mentions(entry, related))
         or (entry.who in EVERYBODY and entry.time_ns >= first_ns - BEFORE_NS)
     ]
+
+
+def _mentions(entry: Entry, client_oids: set[str]) -> bool:
+    """Whether an entry is about one of these orders, alone or among others."""
+    return entry.about in client_oids or any(oid in entry.what for oid in client_oids)
 
 
 def _slot(client_oid: str) -> object:
