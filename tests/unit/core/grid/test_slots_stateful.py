@@ -4,142 +4,173 @@ Whatever happens in between: once everything is known, the slots hold what the e
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import replace
 from decimal import Decimal as D
-from typing import TypeVar
+from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+)
 
+from opensqt.core.actions import Action, ActionBatch
+from opensqt.core.errors import Refusal, RefusalReason
 from opensqt.core.events import OrderUpdate
-from opensqt.core.grid.book import Direction, SlotStatus, apply_change
-from opensqt.core.grid.invariants import book_problem
-from opensqt.core.grid.results import Outcome, PlacementResult
-from opensqt.core.grid.slots import SlotManager
+from opensqt.core.grid.book import Direction, GridBook, SlotStatus, Standing
+from opensqt.core.grid.results import PlacementResult
 from opensqt.core.orders import Order, OrderStatus, Purpose, Side
-from opensqt.testing.grids import batch_on, cancel, closing, execution, grid, opening, update
+from opensqt.testing.grids import batch_on, cancel, closing, identity, opening
+from tests.unit.core.grid.model_exchange import FEE, Known, ModelExchange, ModelLedger
 
-T = TypeVar("T")
-
-PRICES = st.integers(96, 104)
+PRICES = st.integers(98, 101)
+"""Few, so that a slot has many orders one after the other."""
 UNIT = D("0.001")
-
-
-@dataclass
-class OnExchange:
-    """An order as the exchange knows it."""
-
-    order: Order
-    status: OrderStatus = OrderStatus.NEW
-    filled: D = D(0)
-    executions: int = 0
-    proceeds: D = D(0)
-
-
-@dataclass
-class Exchange:
-    """The orders that arrived, and what was told of them and not heard yet."""
-
-    orders: dict[str, OnExchange] = field(default_factory=dict)
-    refused: set[str] = field(default_factory=set)
-    told: list[OrderUpdate] = field(default_factory=list)
-
-    @property
-    def position(self) -> D:
-        return sum((known.filled * known.order.side.sign for known in self.orders.values()), D(0))
-
-    def look_up(self, known: OnExchange) -> OrderUpdate:
-        average = str(known.proceeds / known.filled) if known.filled else None
-        return update(known.order, known.status, known.filled, average=average)
+FILLS = st.tuples(st.integers(1, 3), st.integers(-1, 1))
+ENDS = st.sampled_from([OrderStatus.CANCELED, OrderStatus.EXPIRED])
 
 
 class Slots(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
-        self.book = grid(direction=Direction.NEUTRAL)
-        self.watched = self.book
-        self.exchange = Exchange()
+        self.exchange = ModelExchange()
         self.sent: dict[str, Order] = {}
         self.waiting: list[str] = []
         """Orders that were committed, and of which nobody knows whether they will be sent."""
+        self.committed: list[ActionBatch] = []
         self.now_ns = 1
 
-    # --- the grid -----------------------------------------------------------------------------
+    @initialize(
+        direction=st.sampled_from(Direction),
+        fills=st.dictionaries(PRICES, st.lists(FILLS, max_size=3), min_size=1, max_size=4),
+    )
+    def begins(self, direction: Direction, fills: dict[int, list[tuple[int, int]]]) -> None:
+        """With orders on the exchange, of which nothing was heard yet."""
+        book = GridBook(identity=identity(direction=direction), standing=Standing.TRADING)
+        self.ledger = ModelLedger(book)
+        side = Side.SELL if direction is Direction.SHORT else Side.BUY
+        for price in sorted(fills):
+            self.decides(opening(price, quantity=str(5 * UNIT), side=side))
+            order = self.sent[self.waiting.pop()]
+            self.exchange.accept(order)
+            self.fills(self.exchange.orders[order.client_oid], fills[price])
+
+    @property
+    def book(self) -> GridBook:
+        return self.ledger.book
+
+    # --- what the strategy wants --------------------------------------------------------------
 
     @rule(price=PRICES, side=st.sampled_from(Side), units=st.integers(1, 5))
-    def open(self, price: int, side: Side, units: int) -> None:
+    def opens(self, price: int, side: Side, units: int) -> None:
         slot = self.book.slots.get(D(price))
         if slot is None or (slot.status is SlotStatus.FREE and not slot.position_qty):
-            self.commit_batch(opening(price, quantity=str(units * UNIT), side=side))
+            self.decides(opening(price, quantity=str(units * UNIT), side=side))
 
-    @rule(price=PRICES)
-    def close(self, price: int) -> None:
-        slot = self.book.slots.get(D(price))
-        if slot and slot.status is SlotStatus.FREE and slot.position_qty and slot.exit_price:
-            self.commit_batch(closing(self.book, price))
+    @rule(data=st.data(), beyond=st.sampled_from([0, 0, 0, -1, 1]))
+    @precondition(lambda self: self.closable())
+    def closes(self, data: st.DataObject, beyond: int) -> None:
+        """What a slot holds, and neither more nor less."""
+        place = closing(self.book, data.draw(st.sampled_from(self.closable())))
+        if not beyond:
+            self.decides(place)
+        elif place.quantity + beyond * UNIT:
+            wrong = replace(place, quantity=place.quantity + beyond * UNIT)
+            self.is_refused(batch_on(self.book, wrong), RefusalReason.ILLEGAL_TRANSITION)
 
     @rule(data=st.data())
     @precondition(lambda self: self.book.live_orders())
-    def ask_to_cancel(self, data: st.DataObject) -> None:
-        order = data.draw(st.sampled_from(self.book.live_orders()))
-        self.commit_batch(cancel(order))
+    def cancels(self, data: st.DataObject) -> None:
+        self.decides(cancel(data.draw(st.sampled_from(self.book.live_orders()))))
 
-    # --- the exchange -------------------------------------------------------------------------
+    @rule(price=PRICES, side=st.sampled_from(Side))
+    def opens_where_something_is(self, price: int, side: Side) -> None:
+        slot = self.book.slots.get(D(price))
+        if slot is not None and (slot.status is not SlotStatus.FREE or slot.position_qty):
+            batch = batch_on(self.book, opening(price, side=side))
+            self.is_refused(batch, RefusalReason.ILLEGAL_TRANSITION)
+
+    @rule(price=PRICES, behind=st.integers(1, 3))
+    @precondition(lambda self: self.book.revision)
+    def decides_on_what_was(self, price: int, behind: int) -> None:
+        batch = batch_on(self.book, opening(price))
+        revision = self.book.revision - min(behind, self.book.revision)
+        stale = replace(batch, state_revision=revision)
+        if stale.batch_id not in self.ledger.batches:
+            self.is_refused(stale, RefusalReason.STALE_REVISION)
+
+    @rule(data=st.data())
+    @precondition(lambda self: self.committed)
+    def repeats_a_decision(self, data: st.DataObject) -> None:
+        """Its caller died, or did not hear the answer; whoever repeats it sends nothing."""
+        batch, before = data.draw(st.sampled_from(self.committed)), self.book
+        outcome = self.ledger.transact(
+            lambda m: m.reserve(batch, deadline_ns=self.now_ns, now_ns=self.now_ns)
+        )
+        assert outcome.value.repeated
+        assert self.book == before
+
+    # --- what happens on the exchange ---------------------------------------------------------
 
     @rule(data=st.data(), refused=st.booleans())
     @precondition(lambda self: self.waiting)
-    def arrives(self, data: st.DataObject, *, refused: bool) -> None:
+    def a_request_arrives(self, data: st.DataObject, *, refused: bool) -> None:
         oid = data.draw(st.sampled_from(self.waiting))
         self.waiting.remove(oid)
         if refused:
             self.exchange.refused.add(oid)
         else:
-            self.exchange.orders[oid] = OnExchange(self.sent[oid])
+            self.exchange.accept(self.sent[oid])
 
-    @rule(data=st.data(), units=st.integers(1, 5), ticks=st.integers(-1, 1))
-    @precondition(lambda self: self.open_on_exchange())
-    def trades(self, data: st.DataObject, units: int, ticks: int) -> None:
-        known = data.draw(st.sampled_from(self.open_on_exchange()))
-        quantity = min(units * UNIT, known.order.quantity - known.filled)
-        price = known.order.price + ticks
-        known.filled += quantity
-        known.executions += 1
-        known.proceeds += quantity * price
-        whole = known.filled == known.order.quantity
-        known.status = OrderStatus.FILLED if whole else OrderStatus.PARTIALLY_FILLED
-        name = f"{known.order.client_oid}-{known.executions}"
-        fill = execution(known.order, name, quantity, price=price, fee="0.1")
-        self.exchange.told.append(update(known.order, known.status, known.filled, fill=fill))
+    @rule(data=st.data(), fills=st.lists(FILLS, min_size=1, max_size=3))
+    @precondition(lambda self: self.exchange.open())
+    def an_order_trades(self, data: st.DataObject, fills: list[tuple[int, int]]) -> None:
+        self.fills(data.draw(st.sampled_from(self.exchange.open())), fills)
 
-    @rule(data=st.data(), status=st.sampled_from([OrderStatus.CANCELED, OrderStatus.EXPIRED]))
-    @precondition(lambda self: self.open_on_exchange())
-    def ends(self, data: st.DataObject, status: OrderStatus) -> None:
-        known = data.draw(st.sampled_from(self.open_on_exchange()))
-        known.status = status
-        self.exchange.told.append(update(known.order, status, known.filled))
+    @rule(data=st.data(), status=ENDS)
+    @precondition(lambda self: self.exchange.open())
+    def an_order_ends(self, data: st.DataObject, status: OrderStatus) -> None:
+        self.exchange.end(data.draw(st.sampled_from(self.exchange.open())), status)
+
+    @rule(data=st.data())
+    @precondition(lambda self: self.exchange.open())
+    def an_order_fills_in_a_race_with_its_cancel(self, data: st.DataObject) -> None:
+        self.exchange.race(data.draw(st.sampled_from(self.exchange.open())))
 
     # --- what comes through -------------------------------------------------------------------
 
-    @rule(data=st.data(), again=st.booleans(), executions=st.booleans())
+    @rule(data=st.data(), again=st.booleans())
     @precondition(lambda self: self.exchange.told)
-    def hears(self, data: st.DataObject, *, again: bool, executions: bool) -> None:
+    def an_event_is_heard(self, data: st.DataObject, *, again: bool) -> None:
         event = data.draw(st.sampled_from(self.exchange.told))
         if not again:
             self.exchange.told.remove(event)
-        self.apply(event)
-        if executions:
-            self.apply(event)
+        self.hears(event)
+
+    @rule(data=st.data())
+    @precondition(lambda self: self.exchange.told)
+    def an_event_is_lost(self, data: st.DataObject) -> None:
+        self.exchange.told.remove(data.draw(st.sampled_from(self.exchange.told)))
 
     @rule(data=st.data())
     @precondition(lambda self: self.exchange.orders)
-    def looks_up(self, data: st.DataObject) -> None:
-        known = data.draw(st.sampled_from(list(self.exchange.orders.values())))
-        self.apply(self.exchange.look_up(known))
+    def an_order_is_looked_up(self, data: st.DataObject) -> None:
+        self.hears(self.exchange.look_up(self.any_order(data)))
+
+    @rule(data=st.data())
+    @precondition(lambda self: self.exchange.orders)
+    def an_order_is_compared(self, data: st.DataObject) -> None:
+        for told in self.exchange.history(self.any_order(data)):
+            self.hears(told)
 
     @rule(data=st.data(), lost=st.booleans())
     @precondition(lambda self: self.sent)
-    def is_answered(self, data: st.DataObject, *, lost: bool) -> None:
+    def a_request_is_answered(self, data: st.DataObject, *, lost: bool) -> None:
         oid = data.draw(st.sampled_from(list(self.sent)))
         if oid in self.exchange.refused:
             status = OrderStatus.REJECTED
@@ -147,23 +178,26 @@ class Slots(RuleBasedStateMachine):
             status = OrderStatus.NEW
         else:
             status = OrderStatus.UNKNOWN
-        self.answer(oid, status)
+        self.records(oid, status)
 
     @rule(data=st.data())
     @precondition(lambda self: self.waiting)
-    def is_given_up_too_early(self, data: st.DataObject) -> None:
-        self.answer(data.draw(st.sampled_from(self.waiting)), OrderStatus.NOT_PLACED)
+    def a_request_is_given_up_too_early(self, data: st.DataObject) -> None:
+        self.records(data.draw(st.sampled_from(self.waiting)), OrderStatus.NOT_PLACED)
+
+    @rule()
+    def the_process_dies(self) -> None:
+        """Whoever comes next reads the changes, and knows the same."""
+        rebuilt = self.ledger.rebuilt()
+        assert rebuilt == self.book
+        self.ledger.book = rebuilt
 
     # --- what holds all along -----------------------------------------------------------------
 
     @invariant()
-    def the_book_is_sound(self) -> None:
-        assert not book_problem(self.book)
-
-    @invariant()
     def slots_hold_what_their_orders_filled(self) -> None:
         by_slot: dict[D, D] = {}
-        for order in self.book.orders.values():
+        for order in self.ledger.orders.values():
             signed = order.filled_quantity * order.side.sign
             by_slot[order.slot_price] = by_slot.get(order.slot_price, D(0)) + signed
         assert {p: q for p, q in by_slot.items() if q} == {
@@ -172,74 +206,98 @@ class Slots(RuleBasedStateMachine):
 
     @invariant()
     def money_adds_up(self) -> None:
-        cash = sum((-o.filled_quote * o.side.sign for o in self.book.orders.values()), D(0))
+        orders = self.ledger.orders.values()
+        cash = sum((-order.filled_quote * order.side.sign for order in orders), D(0))
         held = sum((s.entry_cost.copy_sign(s.position_qty) for s in self.book.slots.values()), D(0))
         assert self.book.totals.realised_pnl == cash + held
 
     @invariant()
-    def a_watcher_knows_the_same(self) -> None:
-        assert self.watched == self.book.trimmed()
+    def no_order_is_of_two_slots(self) -> None:
+        orders = [s.order.client_oid for s in self.book.slots.values() if s.order is not None]
+        assert len(orders) == len(set(orders))
+        assert set(orders) <= set(self.book.orders)
 
     def teardown(self) -> None:
+        """Everything becomes known in the end: then both sides say the same, to the last digit."""
+        if not hasattr(self, "ledger"):
+            return
         for oid in self.waiting:
-            self.answer(oid, OrderStatus.NOT_PLACED)
+            self.records(oid, OrderStatus.NOT_PLACED)
         for oid in self.exchange.refused:
-            self.answer(oid, OrderStatus.REJECTED)
+            self.records(oid, OrderStatus.REJECTED)
         for event in self.exchange.told:
-            self.apply(event)
+            self.hears(event)
         for known in self.exchange.orders.values():
-            self.apply(self.exchange.look_up(known))
-        assert self.book.position == self.exchange.position
-        open_there = {known.order.client_oid for known in self.open_on_exchange()}
-        assert {order.client_oid for order in self.book.live_orders()} == open_there
-        for oid, known in self.exchange.orders.items():
-            assert self.book.orders[oid].filled_quantity == known.filled
+            for told in self.exchange.history(known):
+                self.hears(told)
+        book, exchange = self.book, self.exchange
+        assert book.position == exchange.position
+        assert {order.client_oid for order in book.live_orders()} == {
+            known.order.client_oid for known in exchange.open()
+        }
+        for oid, known in exchange.orders.items():
+            order = self.ledger.orders[oid]
+            assert order.filled_quantity == order.executed_quantity == known.filled
+            assert order.filled_quote == known.proceeds
+        assert book.totals.fills == len(exchange.executions)
+        assert book.totals.fees == FEE * len(exchange.executions)
 
     # --- steps --------------------------------------------------------------------------------
 
-    def open_on_exchange(self) -> list[OnExchange]:
-        return [k for k in self.exchange.orders.values() if not k.status.terminal]
+    def closable(self) -> list[D]:
+        """Prices of slots that hold something and have no order."""
+        return [
+            slot.price
+            for slot in self.book.slots.values()
+            if slot.status is SlotStatus.FREE and slot.position_qty and slot.exit_price
+        ]
 
-    def commit_batch(self, action: object) -> None:
-        outcome = self.step(
-            lambda m: m.reserve(
-                batch_on(self.book, action),  # type: ignore[arg-type]
-                deadline_ns=self.now_ns,
-                now_ns=self.now_ns,
-            )
-        )
+    def any_order(self, data: st.DataObject) -> Known:
+        return data.draw(st.sampled_from(list(self.exchange.orders.values())))
+
+    def fills(self, known: Known, fills: list[tuple[int, int]]) -> None:
+        for units, ticks in fills:
+            if not known.status.terminal:
+                self.exchange.trade(known, units * UNIT, known.order.price + ticks)
+
+    def decides(self, action: Action) -> None:
+        batch, holdings = batch_on(self.book, action), self.book.slots
+        outcome = self.step(lambda m: m.reserve(batch, deadline_ns=self.now_ns, now_ns=self.now_ns))
+        self.committed.append(batch)
         for order in outcome.value.to_place:
             assert order.client_oid not in self.sent, "an id was used twice"
-            assert order.purpose in Purpose
+            if order.purpose is Purpose.CLOSE:
+                assert order.quantity == abs(holdings[order.slot_price].position_qty)
             self.sent[order.client_oid] = order
             self.waiting.append(order.client_oid)
 
-    def apply(self, event: OrderUpdate) -> None:
+    def is_refused(self, batch: ActionBatch, reason: RefusalReason) -> None:
+        before = self.book
+        with pytest.raises(Refusal) as refused:
+            self.step(lambda m: m.reserve(batch, deadline_ns=self.now_ns, now_ns=self.now_ns))
+        assert refused.value.reason is reason
+        assert self.book == before
+
+    def hears(self, event: OrderUpdate) -> None:
         outcome = self.step(lambda m: m.apply(event, now_ns=self.now_ns))
         assert not outcome.value.quarantined
-        again = SlotManager(self.book).apply(event, now_ns=self.now_ns)
+        again = self.step(lambda m: m.apply(event, now_ns=self.now_ns))
         assert again.change is None, "applying it again changes nothing"
 
-    def answer(self, oid: str, status: OrderStatus) -> None:
+    def records(self, oid: str, status: OrderStatus) -> None:
         result = PlacementResult(client_oid=oid, status=status)
         self.step(lambda m: m.record((result,), now_ns=self.now_ns))
 
-    def step(self, decide: Callable[[SlotManager], Outcome[T]]) -> Outcome[T]:
+    def step(self, decide: Callable[[Any], Any]) -> Any:
         self.now_ns += 1
-        before = self.book.orders
-        outcome = decide(SlotManager(self.book))
-        if outcome.change is not None:
-            self.book = outcome.book
-            self.watched = apply_change(self.watched, outcome.change)
-        for oid, order in before.items():
-            assert self.book.orders[oid].filled_quantity >= order.filled_quantity
-        return outcome
+        return self.ledger.transact(decide)
 
 
-TestSlots = Slots.TestCase
-TestSlots.settings = settings(
-    max_examples=120,
-    stateful_step_count=50,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
-)
+@pytest.mark.invariant(1, 2, 3, 4, 5, 6, 7, 15, 16, 42, 43, 47)
+class TestSlots(Slots.TestCase):  # type: ignore[misc]
+    settings = settings(
+        max_examples=120,
+        stateful_step_count=50,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
