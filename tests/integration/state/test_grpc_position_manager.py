@@ -16,7 +16,7 @@ from opensqt.core.grid.book import GridBook, GridChange, GridIdentity, Standing
 from opensqt.core.grid.results import Applied, PlacementResult, Reservation
 from opensqt.ports import DependencyError, PositionManager
 from opensqt.testing.contracts.position_manager import PositionManagerContract, heard
-from opensqt.testing.contracts.state_store import register
+from opensqt.testing.contracts.state_store import place, register
 from opensqt.testing.grids import DEADLINE_NS, batch_on, filled, foreign, identity, opening
 from opensqt.testing.loopback import Loopback, Serving
 from opensqt.testing.memory_store import MemoryStore
@@ -172,6 +172,17 @@ async def test_what_is_put_aside_is_paged(service: Loopback) -> None:
     assert heard == [("4", 5), ("3", 4), ("2", 3), ("1", 2), ("0", 1)]
     assert not rest.next_token
     assert all(order.update == foreign(order.update.exchange_order_id) for order in first.items)
+
+
+async def test_a_big_grid_fits_into_a_snapshot(service: Loopback, store: MemoryStore) -> None:
+    """A ledger whose grid nobody can read would never trade again."""
+    await register(store)
+    levels = 20_000
+    for first in range(0, levels, 1000):
+        await place(store, *(opening(100 + n, gain=1) for n in range(first, first + 1000)))
+    positions = GrpcPositionManager(service.channel("strategy"), timeout_s=30)
+    assert len((await positions.grid("btc")).slots) == levels
+    assert len((await heard(positions.watch("btc"), GridBook)).slots) == levels
 
 
 async def test_a_watch_ends_with_its_service(serving: Serving, store: MemoryStore) -> None:

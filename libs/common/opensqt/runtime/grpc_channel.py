@@ -16,6 +16,8 @@ from opensqt.runtime.tls_files import TlsFiles, dns_name
 from opensqt.runtime.tracing import inject
 
 _FILE_CHECK_INTERVAL_S: Final = 5.0
+_ANSWER_BYTES_MAX: Final = 64 << 20
+"""gRPC's own 4 MiB would refuse the snapshot of a grid with some 15,000 slots."""
 _OLD_CHANNEL_GRACE_S: Final = 60.0
 """How long calls on a replaced channel may take to end; a stream is resumed by its owner."""
 
@@ -130,6 +132,7 @@ class ServiceChannel(grpc.aio.Channel):
             ("grpc.default_authority", self._server_name),
             ("grpc.use_local_subchannel_pool", 1),  # a renewed channel must not share connections
             ("grpc.enable_http_proxy", 0),
+            ("grpc.max_receive_message_length", _ANSWER_BYTES_MAX),
             ("grpc.keepalive_time_ms", 20_000),
             ("grpc.keepalive_timeout_ms", 5_000),
             ("grpc.keepalive_permit_without_calls", 1),
