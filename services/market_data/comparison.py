@@ -123,9 +123,13 @@ class Comparison:
             whole=tuple(whole),
         )
 
+    def is_ours(self, update: OrderUpdate) -> bool:
+        """Whether an update may be of a grid: by its id, or since it was forced upon us."""
+        return update.forced is not Forced.NONE or tag_of(update) in self._tags
+
     def was_told(self, update: OrderUpdate) -> None:
         """Remember an order that is not of our grids, so that it is not found again."""
-        if update.forced is not Forced.NONE or tag_of(update) in self._tags:
+        if self.is_ours(update):
             return
         self._strangers[update.exchange_order_id] = None
         while len(self._strangers) > STRANGERS_MAX:

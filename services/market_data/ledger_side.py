@@ -3,10 +3,9 @@
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Final, TypeVar
 
-from opensqt.core.events import OrderUpdate
 from opensqt.core.grid.book import GridBook, Standing
 from opensqt.core.orders import Order
-from opensqt.ports import Page, PositionManager
+from opensqt.ports import Page, PositionManager, Quarantined
 
 T = TypeVar("T")
 
@@ -65,13 +64,13 @@ class LedgerSide:
             if not token or newest_ns < since_ns:
                 return counted
 
-    async def put_aside(self) -> dict[str, OrderUpdate]:
-        """What is known of the orders in quarantine, by the exchange's id."""
+    async def put_aside(self) -> dict[str, Quarantined]:
+        """The orders in quarantine, by the exchange's id."""
         items = await _all(
             lambda token: self._positions.quarantine(page_size=PAGE_SIZE, page_token=token)
         )
         return {
-            item.update.exchange_order_id: item.update
+            item.update.exchange_order_id: item
             for item in items
             if item.update.account == self._account
         }

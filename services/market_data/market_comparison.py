@@ -14,8 +14,10 @@ import structlog
 
 from opensqt.core.events import Forced, OrderUpdate
 from opensqt.core.grid.book import GridBook, GridIdentity, Standing
+from opensqt.core.grid.results import OF_NO_GRID
 from opensqt.core.identifiers import bot_tag, epoch_at, parse_order_id
 from opensqt.core.orders import Execution, Order, next_status
+from opensqt.ports import Quarantined
 from services.market_data.exchange_side import ExchangeSide
 from services.market_data.ledger_side import LedgerSide
 from services.market_data.timeline import in_order_of_time, progress
@@ -184,16 +186,24 @@ class MarketComparison:
         return tag_of(order) in self._new_tags or time_ns >= since_ns
 
     def _skip_what_is_put_aside(
-        self, states: Mapping[str, OrderUpdate], put_aside: Mapping[str, OrderUpdate]
+        self, states: Mapping[str, OrderUpdate], put_aside: Mapping[str, Quarantined]
     ) -> None:
         for exchange_id, state in states.items():
-            aside = put_aside.get(exchange_id)
+            item = put_aside.get(exchange_id)
+            if item is None or self._may_be_ours_by_now(state, item):
+                continue
+            aside = item.update
             if (
-                aside is not None
-                and aside.filled_quantity >= state.filled_quantity
+                aside.filled_quantity >= state.filled_quantity
                 and next_status(aside.status, state.status) is aside.status
             ):
                 self._skipped.add(exchange_id)
+
+
+    def _may_be_ours_by_now(self, state: OrderUpdate, item: Quarantined) -> bool:
+        """Whether it was put aside only because its grid was not registered yet."""
+        ours = state.forced is not Forced.NONE or tag_of(state) in self._tags
+        return ours and OF_NO_GRID in item.reason
 
 
 def _news(

@@ -220,6 +220,7 @@ class Reconciler:
             told_ns = told.when(update)
             doublings = min(max(told.times(update) - 1, 0), DOUBLINGS_MAX)
             if told_ns is not None and now_ns - told_ns < repeat_ns << doublings:
+                self._comparison.was_told(update)
                 continue  # stored; the ledger is about to learn of it
             fresh = now_ns - update.exchange_time_ns < grace_ns
             if trusted and fresh and told_ns is None:
@@ -253,7 +254,10 @@ class Reconciler:
         position = await self._checks.check(
             symbol,
             tuple(grid for grid in findings.grids if grid.identity.symbol == symbol),
-            settled=all(update.symbol != symbol for update in findings.updates),
+            settled=not any(
+                update.symbol == symbol and self._comparison.is_ours(update)
+                for update in findings.updates
+            ),
         )
         now_ns = self._clock.now_ns()
         update = PositionUpdate(

@@ -4,28 +4,50 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from decimal import Decimal as D
+from typing import Any, cast
 
 import pytest
 
 from opensqt.adapters.ccxt import BinanceUsdmExchange, open_binance_usdm
 from opensqt.adapters.nats import NatsEventBus, open_nats_bus
 from opensqt.core.actions import ActionBatch, Place
-from opensqt.core.grid.book import Direction, GridIdentity
+from opensqt.core.events import Forced, PositionCheck
+from opensqt.core.exchange.orders import OrderRequest, OrderType
+from opensqt.core.grid.book import Direction, GridIdentity, Standing
 from opensqt.core.orders import Purpose, Side
-from opensqt.ports import ORDER_UPDATES, PRICES, STREAM_STATUS, EventBus
+from opensqt.ports import POSITION_CHECKS, PRICES, STREAM_STATUS, Clock, EventBus
 from opensqt.runtime.clock import SystemClock
 from opensqt.runtime.config_models import NatsConfig
 from opensqt.runtime.metrics import Metrics
-from opensqt.testing.memory_positions import MemoryPositions
+from opensqt.testing.memory_gate_store import MemoryGateStore
 from opensqt.testing.memory_store import MemoryStore
 from opensqt.testing.servers import NatsEndpoint
 from services.market_data.app import MarketDataApp
 from services.market_data.config import MonitorConfig
 from services.paper_exchange.faults import Faults
+from services.paper_exchange.interventions import ForceClose, intervene
+from services.risk.app import RiskApp
+from services.state.intake import OrderIntake
+from services.state.ledger import Ledger
 from tests.integration.ccxt.conftest import SYMBOL, Paper
 
 pytestmark = pytest.mark.integration
+
+
+class CurrentLedger:
+    """The state service's ledger, which can be lost with its volume."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.lose()
+
+    def lose(self) -> None:
+        self._ledger = Ledger(store=MemoryStore(), clock=self._clock, metrics=Metrics())
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._ledger, name)
 
 
 class System:
@@ -39,24 +61,37 @@ class System:
         self.trader = trader
         self.bus = bus
         self.clock = clock
-        self.positions = MemoryPositions(MemoryStore(), clock)
         self.metrics = Metrics()
+        self.positions = CurrentLedger(clock)
         self.app = MarketDataApp(
             account="main",
             symbols=(SYMBOL,),
             feed=feed,
-            positions=self.positions,
+            positions=cast("Ledger", self.positions),
             bus=bus,
             clock=clock,
             metrics=self.metrics,
             config=MonitorConfig(recheck_interval_s=0.5, news_grace_s=0.2),
         )
 
-    async def take_in(self) -> None:
-        async with self.bus.subscribe(ORDER_UPDATES, durable="state") as updates:
-            async for received in updates:
-                await self.positions.apply(received.event)
-                await received.ack()
+    async def register(self) -> None:
+        await self.positions.register_grid(
+            GridIdentity(
+                bot_id="alpha",
+                account="main",
+                symbol=SYMBOL,
+                quote="USDT",
+                direction=Direction.LONG,
+                anchor=D(60000),
+                interval=D(100),
+                epoch=0,
+            )
+        )
+
+    async def stands(self, standing: Standing) -> None:
+        async with asyncio.timeout(15):
+            while (await self.positions.grid("alpha")).standing is not standing:
+                await asyncio.sleep(0.05)
 
     async def verified(self) -> None:
         async with asyncio.timeout(10):
@@ -131,23 +166,16 @@ async def system(
             for trade in (False, True)
         ]
         system = System(paper, feed, trader, bus)
-        await system.positions.register_grid(
-            GridIdentity(
-                bot_id="alpha",
-                account="main",
-                symbol=SYMBOL,
-                quote="USDT",
-                direction=Direction.LONG,
-                anchor=D(60000),
-                interval=D(100),
-                epoch=7,
-            )
-        )
+        await system.register()
         await system.app.prepare()
         stop = asyncio.Event()
-        intake = asyncio.create_task(system.take_in())
+        taking_in = OrderIntake(
+            ledger=cast("Ledger", system.positions), bus=bus, metrics=system.metrics
+        )
+        intake = asyncio.create_task(taking_in.run())
         running = asyncio.create_task(system.app.run(stop))
         await system.verified()
+        await system.stands(Standing.TRADING)
         yield system
         stop.set()
         await running
@@ -219,3 +247,80 @@ async def test_the_books_agree_after_a_rough_ride(system: System, seed: int) -> 
     account = venue.account("paper")
     assert len(account.fills) > 10
     assert len(account.orders) == len({o.client_order_id for o in account.orders.values()})
+
+
+@pytest.mark.invariant(2)
+async def test_a_trade_by_hand_closes_the_gate(system: System) -> None:
+    risk = RiskApp(
+        account="main",
+        store=MemoryGateStore(),
+        bus=system.bus,
+        clock=system.clock,
+        metrics=system.metrics,
+    )
+    stop = asyncio.Event()
+    running = asyncio.create_task(risk.run(stop))
+    async with system.bus.subscribe(POSITION_CHECKS, f"main:{SYMBOL}") as checks:
+        by_hand = OrderRequest(
+            symbol=SYMBOL,
+            client_order_id="by-hand",
+            side=Side.BUY,
+            type=OrderType.MARKET,
+            quantity=D("0.5"),
+        )
+        system.paper.venue.place("paper", by_hand)
+        diverging: PositionCheck | None = None
+        async with asyncio.timeout(20):
+            while diverging is None:
+                check = (await anext(checks)).event
+                diverging = check if check.diverging else None
+        assert diverging.difference == D("0.5")
+        await asyncio.sleep(0.2)
+        assert not risk.gate().open
+        assert "the exchange holds 0.5, the ledger 0" in risk.gate().reason
+        await risk.reset(request_id="r", expected_revision=risk.gate().revision, by="test")
+        for _ in range(4):
+            assert (await anext(checks)).event.diverging
+        assert risk.gate().open
+    stop.set()
+    await running
+
+
+@pytest.mark.invariant(49)
+async def test_a_liquidation_empties_the_slots_and_halts_the_bot(system: System) -> None:
+    await system.place(59900, 59800)
+    system.paper.trade("59890.0", "1")
+    await system.agree()
+    system.paper.mark("59000")
+    wanted = {"account": "paper", "symbol": SYMBOL, "kind": Forced.LIQUIDATION}
+    intervene(system.paper.venue, ForceClose.model_validate(wanted))
+    await system.stands(Standing.HALTED)
+    await system.agree()
+    grid = await system.positions.grid("alpha")
+    assert grid.position == 0
+    assert "LIQUIDATION" in grid.standing_reason
+
+
+@pytest.mark.invariant(30)
+async def test_a_ledger_that_was_lost_comes_back_from_the_exchange(system: System) -> None:
+    await system.place(59900, 59800, 59700)
+    system.paper.trade("59890.0", "1")
+    system.paper.trade("59790.0", "0.004")
+    await system.agree()
+    before = await system.positions.grid("alpha")
+    system.positions.lose()
+    await asyncio.sleep(1.1)  # what is registered within the same second has the same epoch
+    await system.register()
+    await system.stands(Standing.TRADING)
+    await system.agree()
+    after = await system.positions.grid("alpha")
+    assert after.identity.epoch > before.identity.epoch
+    assert after.totals == replace(before.totals, orders=0)  # it has intended none of them
+    for price, slot in before.slots.items():
+        bound = after.slots[price]
+        assert (bound.position_qty, bound.entry_cost, bound.exit_price) == (
+            slot.position_qty,
+            slot.entry_cost,
+            slot.exit_price,
+        )
+        assert (bound.order and bound.order.client_oid) == (slot.order and slot.order.client_oid)

@@ -63,3 +63,20 @@ async def test_a_strangers_past_neither_holds_up_nor_is_it_told(world: World) ->
     async with world.running():
         assert (await world.grid()).standing is Standing.TRADING
         assert world.put_aside == []
+
+
+async def test_what_was_put_aside_before_its_grid_was_registered_is_told_again(
+    world: World,
+) -> None:
+    """The ledger was lost, and the stream told of a fill before the grid was registered anew."""
+    (order,) = await world.reserve_in_a_lost_ledger(59900)
+    async with world.running():
+        await world.venue.place(order)
+        world.venue.trade(BTC, D(59899), D(1))
+        await asyncio.sleep(1)
+        assert {update.client_oid for update in world.put_aside} == {order.client_oid}
+        await world.register()
+        await asyncio.sleep(10)
+        grid = await world.grid()
+    assert grid.standing is Standing.TRADING
+    assert grid.position == order.quantity

@@ -16,10 +16,10 @@ def checks(world: World) -> list[PositionCheck]:
     return world.bus.of(POSITION_CHECKS)
 
 
-def trade_by_hand(world: World, quantity: str, side: Side = Side.BUY) -> None:
-    """Somebody trades on the same account, beside the stream."""
-    passes = world.venue.passes
-    world.venue.passes = lambda _: False
+def trade_by_hand(
+    world: World, quantity: str, side: Side = Side.BUY, *, streamed: bool = False
+) -> None:
+    """Somebody trades on the same account."""
     request = OrderRequest(
         symbol=BTC,
         client_order_id=f"by-hand-{world.clock.now_ns()}",
@@ -27,8 +27,9 @@ def trade_by_hand(world: World, quantity: str, side: Side = Side.BUY) -> None:
         type=OrderType.MARKET,
         quantity=D(quantity),
     )
-    world.venue.exchange.place("main", request, now_ns=world.clock.now_ns())
-    world.venue.passes = passes
+    events = world.venue.exchange.place("main", request, now_ns=world.clock.now_ns())
+    if streamed:
+        world.venue._send(events)
 
 
 async def test_every_comparison_tells_how_positions_stand(world: World) -> None:
@@ -42,10 +43,13 @@ async def test_every_comparison_tells_how_positions_stand(world: World) -> None:
         assert not any(check.diverging for check in told)
 
 
-async def test_what_was_traded_by_hand_shows_within_seconds(world: World) -> None:
+@pytest.mark.parametrize("streamed", [True, False])
+async def test_what_was_traded_by_hand_shows_within_seconds(
+    world: World, *, streamed: bool
+) -> None:
     async with world.running(recheck_interval_s=10):
         await asyncio.sleep(1)
-        trade_by_hand(world, "0.5")
+        trade_by_hand(world, "0.5", streamed=streamed)
         await asyncio.sleep(18)
         first = next(check for check in checks(world) if check.diverging)
         assert first.difference == D("0.500")
