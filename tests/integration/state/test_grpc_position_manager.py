@@ -179,7 +179,7 @@ async def test_a_big_grid_fits_into_a_snapshot(service: Loopback, store: MemoryS
     await register(store)
     levels = 20_000
     for first in range(0, levels, 1000):
-        await place(store, *(opening(100 + n, gain=1) for n in range(first, first + 1000)))
+        await place(store, *(opening(1_000_000 + n) for n in range(first, first + 1000)))
     positions = GrpcPositionManager(service.channel("strategy"), timeout_s=30)
     assert len((await positions.grid("btc")).slots) == levels
     assert len((await heard(positions.watch("btc"), GridBook)).slots) == levels
