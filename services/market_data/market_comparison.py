@@ -199,7 +199,6 @@ class MarketComparison:
             ):
                 self._skipped.add(exchange_id)
 
-
     def _may_be_ours_by_now(self, state: OrderUpdate, item: Quarantined) -> bool:
         """Whether it was put aside only because its grid was not registered yet."""
         ours = state.forced is not Forced.NONE or tag_of(state) in self._tags

@@ -15,7 +15,7 @@ import structlog
 from opensqt.core.events import Forced, OrderUpdate
 from opensqt.core.grid.book import GridBook
 from opensqt.core.grid.forced import forced_order_id, held_against
-from opensqt.core.grid.results import Applied, Outcome, Taken
+from opensqt.core.grid.results import OF_NO_GRID, Applied, Outcome, Taken
 from opensqt.core.grid.slots import SlotManager
 from opensqt.core.identifiers import bot_tag, parse_order_id
 from opensqt.core.numbers import ZERO, plain
@@ -63,7 +63,7 @@ class OrderUpdates:
         if bot_id is None and update.forced is not Forced.NONE:
             return await self._force(update)
         if client_oid is None or (bot_id := bot_id or await self._bot_of_id(update)) is None:
-            return await self._put_aside(update, "not an order of any grid")
+            return await self._put_aside(update, OF_NO_GRID)
         known = replace(update, client_oid=client_oid)
         now_ns = self._clock.now_ns()
         outcome = await self._changes.commit(
@@ -102,7 +102,7 @@ class OrderUpdates:
             if (book.identity.account, book.identity.symbol) == (update.account, update.symbol)
         ]
         if not grids:
-            return await self._put_aside(update, f"{update.forced}, of no grid")
+            return await self._put_aside(update, f"{update.forced}, {OF_NO_GRID}")
         if update.execution is None:
             return Applied(revision=grids[-1].revision, changed=False)
         now_ns = self._clock.now_ns()

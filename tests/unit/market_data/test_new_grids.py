@@ -65,11 +65,13 @@ async def test_a_strangers_past_neither_holds_up_nor_is_it_told(world: World) ->
         assert world.put_aside == []
 
 
-async def test_what_was_put_aside_before_its_grid_was_registered_is_told_again(
-    world: World,
-) -> None:
+async def test_what_was_put_aside_before_its_grid_was_registered_is_told_again() -> None:
     """The ledger was lost, and the stream told of a fill before the grid was registered anew."""
-    (order,) = await world.reserve_in_a_lost_ledger(59900)
+    lost = World()
+    await lost.register(epoch=6)
+    await lost.positions.confirm_grid("alpha", epoch=6)
+    (order,) = await lost.reserve(59900)
+    world = World()
     async with world.running():
         await world.venue.place(order)
         world.venue.trade(BTC, D(59899), D(1))

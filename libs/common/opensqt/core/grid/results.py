@@ -2,12 +2,15 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from opensqt.core.grid.book import GridBook, GridChange
 from opensqt.core.orders import EndReason, Order, OrderStatus
 
 T = TypeVar("T")
+
+OF_NO_GRID: Final = "not an order of any grid"
+"""Why an update was put aside of which no grid was registered; once one is, it may be of that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
