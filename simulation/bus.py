@@ -18,7 +18,7 @@ from opensqt.ports import Delivery, DependencyError, Received, Topic
 from opensqt.runtime.tracing import trace_headers
 from simulation.loop import Process, SimulationLoop
 from simulation.network import Network, Wire
-from simulation.plan import Link
+from simulation.plan import FaultKind, Link
 
 E = TypeVar("E")
 
@@ -151,7 +151,8 @@ class Broker:
                 if consumer.key in ("*", message.key):
                     consumer.waiting[log.last] = message
                     self._deliver(consumer, log.last)
-        stored()
+        if not self.network.happens(FaultKind.LOSE_ANSWERS, Link.BUS):
+            stored()
 
     def subscribe(self, subscription: "_Subscription") -> None:
         """A client's subscription."""
@@ -381,12 +382,13 @@ class Bus:
         self._asking[heard] = None
 
         def subscribed() -> None:
-            self._broker.subscribe(subscription)
-            _resolve(heard)
+            if self.process.alive and not heard.done():
+                self._broker.subscribe(subscription)
+                heard.set_result(None)
 
         try:
             delay_s = self._broker.network.delay_s(Link.BUS)
-            self._broker.loop.world.later(delay_s, lambda: subscribed() if self._connected else 0)
+            self._broker.loop.world.later(delay_s, subscribed)
             await heard
         except DependencyError:
             pass  # it is told once the connection is back

@@ -98,7 +98,7 @@ class Faults:
             FaultKind.RATE_LIMIT: lambda _: self._condition("limited", -1),
             FaultKind.STREAM_DROP: lambda _: self._condition("streams_down", -1),
             FaultKind.STALE_READS: lambda f: self._stale(f, begins=False),
-            FaultKind.SKEW: lambda f: self._part(f).skew(0),
+            FaultKind.SKEW: self._clock_is_set,
             FaultKind.GATE_TRIP: lambda _: person.reset(),
             FaultKind.SECOND_EXECUTOR: lambda _: parts[Part.EXECUTION].kill_second(),
         }
@@ -134,6 +134,10 @@ class Faults:
     def _part(self, fault: Fault) -> Supervised:
         assert fault.part is not None
         return self._parts[fault.part]
+
+    def _clock_is_set(self, fault: Fault) -> None:
+        if fault.at_ms + fault.length_ms <= self._plan.length_ms:
+            self._part(fault).skew(0)
 
     def _kill_at_point(self, fault: Fault, _: random.Random) -> None:
         assert fault.point is not None

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
 from opensqt.runtime.crash_points import CrashPoint
@@ -19,8 +20,20 @@ STEPS_MAX: Final = 60
 """A process that is killed "now" dies within so many of its steps."""
 DIES_WITHIN_S: Final = 0.05
 
-Build = Callable[[Process], tuple[Any, Callable[[], Awaitable[None]]]]
-"""Makes a part's application in a process: what can be called, and what runs until the end."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Application:
+    """A part's application, made in a process."""
+
+    target: Any
+    """What can be called."""
+    run: Callable[[asyncio.Event], Awaitable[None]]
+    """Runs until the event is set, which never happens."""
+    prepare: Callable[[], Awaitable[None]] | None = None
+    """What comes before it can be called."""
+
+
+Build = Callable[[Process], Application]
 
 
 class Supervised:
@@ -152,10 +165,12 @@ class Supervised:
         task.add_done_callback(lambda done: self._ended(process, done), context=process.context)
 
     async def _live(self, process: Process, *, serves: bool) -> None:
-        target, run = self._build(process)
+        app = self._build(process)
+        if app.prepare is not None:
+            await app.prepare()
         if serves:
-            self.server.process, self.server.target = process, target
-        await run()
+            self.server.process, self.server.target = process, app.target
+        await app.run(asyncio.Event())
 
     def _ended(self, process: Process, task: asyncio.Task[None]) -> None:
         """It ended by itself: nobody ever asks it to."""

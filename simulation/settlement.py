@@ -5,13 +5,18 @@ account; the round that was under way is done again. A task that is over is neve
 """
 
 import asyncio
-from collections.abc import Collection
-from typing import Self
+from collections.abc import Callable, Collection
+from typing import Final, Self, TypeVar
 
 from opensqt.ports import DependencyError
 from services.execution.settlement import ROUNDS_MAX, Round, SettleTask, guarded
 from simulation.loop import Process
 from simulation.store import Database
+
+T = TypeVar("T")
+
+RETRY_S: Final = 0.5
+"""Before the database is asked again."""
 
 
 class Journal:
@@ -77,7 +82,7 @@ class JournaledSettlement:
 
     async def __aenter__(self) -> Self:
         """Take up what was left."""
-        for task in await self._database.ask(self._process, self._journal.pending):
+        for task in await self._sure(self._journal.pending):
             self._begin(task)
         return self
 
@@ -101,15 +106,14 @@ class JournaledSettlement:
                 if wait_s is None:
                     break
                 await asyncio.sleep(wait_s)
-            await self._over(task)
+            await self._sure(lambda: self._journal.end(task.task_id))
         finally:
             self._running.pop(task.task_id, None)
 
-    async def _over(self, task: SettleTask) -> None:
+    async def _sure(self, work: Callable[[], T]) -> T:
+        """Ask the database until it answers."""
         while True:
             try:
-                await self._database.ask(self._process, lambda: self._journal.end(task.task_id))
+                return await self._database.ask(self._process, work)
             except DependencyError:
-                await asyncio.sleep(0.5)
-            else:
-                return
+                await asyncio.sleep(RETRY_S)

@@ -1,7 +1,6 @@
 """The whole system in one process: `run` carries out a plan, and says what happened."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final
 
@@ -24,11 +23,11 @@ from simulation.calls import Caller, RemoteMarketData, RemotePositions
 from simulation.exchange_client import ExchangeClient, ExchangeWorld
 from simulation.faults import Faults
 from simulation.guarded import GuardedObserver
-from simulation.loop import Process, SimulationLoop
+from simulation.loop import Process, ProcessDiedError, SimulationLoop
 from simulation.market import INSTRUMENT, Market
 from simulation.network import Network
 from simulation.observer import HARNESS, Observer, ViolationError, WorldView
-from simulation.parts import Supervised, reach
+from simulation.parts import Application, Build, Supervised, reach
 from simulation.person import Person
 from simulation.plan import Part, Plan
 from simulation.quiet import NO_METRICS, quiet
@@ -72,7 +71,7 @@ def _run(plan: Plan, observer: Observer) -> Trace:
     main = loop.world.spawn(world.live())
     try:
         loop.run_until_complete(main)
-    except RuntimeError:
+    except (RuntimeError, ProcessDiedError):
         if world.observer.failure is None:
             raise
     finally:
@@ -122,7 +121,7 @@ class World:
             loop, side, self.network, plan.stream("exchange"), self.observer
         )
         self.market = Market(plan, plan.stream("market"), self.exchange)
-        builds: dict[Part, Callable[[Process], tuple[Any, Callable[[], Awaitable[None]]]]] = {
+        builds: dict[Part, Build] = {
             Part.STATE: self._state,
             Part.RISK: self._risk,
             Part.MARKET_DATA: self._market_data,
@@ -288,16 +287,16 @@ class World:
         caller.on_internal = self._internal
         return caller
 
-    def _state(self, process: Process) -> tuple[Any, Callable[[], Awaitable[None]]]:
+    def _state(self, process: Process) -> Application:
         app = StateApp(
             store=self.database.connect(process),
             bus=self.broker.connect(process),
             clock=process,
             metrics=NO_METRICS,
         )
-        return app.ledger, partial(app.run, asyncio.Event())
+        return Application(target=app.ledger, run=app.run)
 
-    def _risk(self, process: Process) -> tuple[Any, Callable[[], Awaitable[None]]]:
+    def _risk(self, process: Process) -> Application:
         app = RiskApp(
             account=ACCOUNT,
             store=self.database.gate_store(process),
@@ -305,9 +304,9 @@ class World:
             clock=process,
             metrics=NO_METRICS,
         )
-        return app, partial(app.run, asyncio.Event())
+        return Application(target=app, run=app.run)
 
-    def _market_data(self, process: Process) -> tuple[Any, Callable[[], Awaitable[None]]]:
+    def _market_data(self, process: Process) -> Application:
         app = MarketDataApp(
             account=ACCOUNT,
             symbols=(INSTRUMENT.symbol,),
@@ -318,14 +317,9 @@ class World:
             metrics=NO_METRICS,
             config=CONFIG,
         )
+        return Application(target=app, prepare=app.prepare, run=app.run)
 
-        async def live() -> None:
-            await app.prepare()
-            await app.run(asyncio.Event())
-
-        return app, live
-
-    def _execution(self, process: Process) -> tuple[Any, Callable[[], Awaitable[None]]]:
+    def _execution(self, process: Process) -> Application:
         app = ExecutionApp(
             account=ACCOUNT,
             venue=ExchangeClient(self.exchange, process),
@@ -335,9 +329,9 @@ class World:
             settlement=partial(JournaledSettlement, self.journal, self.database, process),
             metrics=NO_METRICS,
         )
-        return app, partial(app.run, asyncio.Event())
+        return Application(target=app, run=app.run)
 
-    def _strategy(self, process: Process) -> tuple[Any, Callable[[], Awaitable[None]]]:
+    def _strategy(self, process: Process) -> Application:
         app = StrategyApp(
             (self._bot(),),
             bounds=FreshnessBounds(),
@@ -347,12 +341,7 @@ class World:
             clock=process,
             metrics=NO_METRICS,
         )
-
-        async def live() -> None:
-            await app.prepare()
-            await app.run(asyncio.Event())
-
-        return app, live
+        return Application(target=app, prepare=app.prepare, run=app.run)
 
     def _bot(self) -> BotConfig:
         plan = self._plan
