@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
 from decimal import Decimal as D
 
 import pytest
@@ -13,16 +12,6 @@ from opensqt.core.orders import EndReason, Order, Purpose
 from opensqt.runtime.crash_points import CrashPoint
 from opensqt.testing.scripted_venue import Fate
 from tests.scenarios.world import BOT, World
-
-
-@pytest.fixture
-async def trading() -> AsyncIterator[World]:
-    """The whole system, strategy included."""
-    async with World().running("strategy") as world:
-        await world.until_trading()
-        await asyncio.sleep(2)
-        assert len(world.open_on_exchange()) == 3
-        yield world
 
 
 class Storm:

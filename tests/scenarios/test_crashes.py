@@ -14,7 +14,8 @@ from opensqt.ports import ACTIONS, GRID_CHANGES
 from opensqt.runtime.crash_points import CrashPoint
 from opensqt.runtime.metrics import Metrics
 from opensqt.testing.memory_bus import MemoryBus
-from tests.scenarios.world import ACCOUNT, FENCE_S, World, buy, cancel
+from tests.scenarios.venue import ACCOUNT
+from tests.scenarios.world import FENCE_S, World, buy, cancel
 
 
 @pytest.mark.invariant(19)

@@ -2,18 +2,18 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from decimal import Decimal as D
 from typing import Self
 
 import pytest
 
-from opensqt.core.events import OrderUpdate
-from opensqt.core.grid.book import SlotStatus
-from opensqt.core.orders import EndReason, OrderStatus
+from opensqt.core.events import Forced, OrderUpdate
+from opensqt.core.grid.book import SlotStatus, Standing
+from opensqt.core.orders import EndReason, OrderStatus, Purpose
 from opensqt.ports import ORDER_UPDATES, AccountEvent
-from tests.scenarios.world import ACCOUNT, World, buy, cancel, sell
+from tests.scenarios.venue import ACCOUNT, BTC
+from tests.scenarios.world import BOT, World, buy, cancel, sell
 
 
 class Kept:
@@ -125,16 +125,6 @@ async def test_a_race_with_a_cancel_reports_the_fill_twice(world: World) -> None
     await world.agree()
 
 
-@pytest.fixture
-async def trading() -> AsyncIterator[World]:
-    """The whole system, strategy included."""
-    async with World().running("strategy") as world:
-        await world.until_trading()
-        await asyncio.sleep(2)
-        assert len(world.open_on_exchange()) == 3
-        yield world
-
-
 @pytest.mark.invariant(46)
 async def test_the_stream_breaks_and_nothing_is_opened_before_all_is_compared(
     trading: World,
@@ -184,6 +174,50 @@ async def test_an_order_by_hand_is_put_aside_and_left_alone(trading: World) -> N
     assert trading.count("state", "state_order_updates_total", outcome="quarantined") >= 2
     assert not {"web_1234", "web_1235"} & set(trading.venue.cancels)
     await trading.agree()
+
+
+@pytest.mark.invariant(49)
+@pytest.mark.parametrize("kind", [Forced.LIQUIDATION, Forced.DELEVERAGING])
+@pytest.mark.parametrize("heard", [True, False])
+async def test_the_exchange_closes_the_position_by_force(
+    trading: World, kind: Forced, *, heard: bool
+) -> None:
+    for price in (59900, 59800):
+        trading.venue.fill(price)
+    await asyncio.sleep(1)
+    assert (await trading.book()).position == D("0.020")
+    trading.venue.passes = lambda _: heard
+    trading.venue.force_close(BTC, kind)
+    await asyncio.sleep(30)
+    book = await trading.book()
+    assert book.position == 0
+    assert trading.venue.account.position(BTC).quantity == 0
+    assert book.standing is Standing.HALTED
+    assert kind in book.standing_reason
+    assert not book.live_orders(), "openings are withdrawn, and nothing is left to close"
+    sent = len(trading.venue.sent)
+    trading.price = D(60350)
+    await asyncio.sleep(30)
+    assert len(trading.venue.sent) == sent
+    trading.venue.passes = lambda _: True
+    await trading.positions.resume_grid(BOT, by="cli")
+    await asyncio.sleep(10)
+    assert len(trading.open_on_exchange()) == 3
+
+
+@pytest.mark.invariant(49)
+async def test_a_part_is_closed_by_force_and_the_worst_entry_goes_first(trading: World) -> None:
+    for price in (59900, 59800):
+        trading.venue.fill(price)
+    await asyncio.sleep(1)
+    trading.venue.force_close(BTC, Forced.DELEVERAGING, D("0.012"))
+    await asyncio.sleep(30)
+    book = await trading.book()
+    assert book.slots[D(59900)].position_qty == 0
+    assert book.slots[D(59800)].position_qty == D("0.008")
+    assert book.position == trading.venue.account.position(BTC).quantity
+    closing = [order for order in book.live_orders() if order.purpose is Purpose.CLOSE]
+    assert [(o.slot_price, o.quantity) for o in closing] == [(D(59800), D("0.008"))]
 
 
 @pytest.mark.invariant(50)

@@ -1,24 +1,14 @@
 """Numbers 51 to 60: the exchange refuses, or sets limits."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from decimal import Decimal as D
 
 import pytest
 
 from opensqt.core.grid.book import SlotStatus
 from opensqt.core.orders import EndReason, OrderStatus, Purpose
+from tests.scenarios.venue import BTC
 from tests.scenarios.world import World
-
-
-@pytest.fixture
-async def trading() -> AsyncIterator[World]:
-    """The whole system, strategy included."""
-    async with World().running("strategy") as world:
-        await world.until_trading()
-        await asyncio.sleep(2)
-        assert len(world.open_on_exchange()) == 3
-        yield world
 
 
 def closings(world: World) -> list[D]:
@@ -104,7 +94,7 @@ async def test_the_exchange_takes_cancels_only(trading: World, *, wiped: bool) -
     """Maintenance; with it, some exchanges cancel whatever rests."""
     trading.venue.refuses = EndReason.EXCHANGE_UNAVAILABLE
     if wiped:
-        trading.venue.cancel_all()
+        trading.venue.cancel_all(BTC)
     sent = len(trading.venue.sent)
     trading.price = D("60350.0")
     await asyncio.sleep(600)
@@ -124,7 +114,7 @@ async def test_the_exchange_cancels_everything(world: World, *, heard: bool) -> 
     world.venue.fill(59900, "0.006")
     await asyncio.sleep(0.1)
     world.venue.passes = lambda _: heard
-    world.venue.cancel_all()
+    world.venue.cancel_all(BTC)
     await asyncio.sleep(0.2 if heard else 11)
     book = await world.book()
     assert not book.live_orders()
