@@ -7,7 +7,15 @@ import time
 
 from benchmarks import report
 
-NAMES = ("tick_to_wire", "placement", "state", "market_data", "reconciliation", "footprint")
+NAMES = (
+    "tick_to_wire",
+    "placement",
+    "state",
+    "market_data",
+    "reconciliation",
+    "simulation",
+    "footprint",
+)
 
 
 def main() -> None:
