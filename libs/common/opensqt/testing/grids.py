@@ -4,8 +4,9 @@ from dataclasses import replace
 from decimal import Decimal
 
 from opensqt.core.actions import Action, ActionBatch, Cancel, Place
-from opensqt.core.events import OrderUpdate, UpdateSource
+from opensqt.core.events import Forced, OrderUpdate, UpdateSource
 from opensqt.core.grid.book import Direction, GridBook, GridIdentity, Standing
+from opensqt.core.identifiers import grid_order_id
 from opensqt.core.orders import EndReason, Execution, Order, OrderStatus, Purpose, Side
 
 NOW_NS = 1_800_000_000_123_456_789
@@ -163,6 +164,71 @@ def foreign(exchange_order_id: str = "999", client_oid: str = "web_manual") -> O
         source=UpdateSource.STREAM,
         exchange_time_ns=NOW_NS,
         receive_time_ns=NOW_NS,
+    )
+
+
+def lost_order(bot_id: str, slot_price: int, *, epoch: int) -> Order:
+    """An order that opens a long slot, as a ledger of that epoch has made it."""
+    price = Decimal(slot_price)
+    return Order(
+        client_oid=grid_order_id(
+            bot_id=bot_id,
+            epoch=epoch,
+            slot_price=price,
+            side=Side.BUY,
+            purpose=Purpose.OPEN,
+            cycle=0,
+        ),
+        bot_id=bot_id,
+        symbol="BTCUSDT",
+        side=Side.BUY,
+        purpose=Purpose.OPEN,
+        price=price,
+        quantity=Decimal("0.01"),
+        slot_price=price,
+        cycle=0,
+        reduce_only=False,
+        post_only=True,
+        batch_id="",
+        created_ns=0,
+        deadline_ns=0,
+        updated_ns=0,
+        exchange_order_id=f"lost-{slot_price}",
+    )
+
+
+def forced(
+    quantity: str,
+    *,
+    price: str = "90",
+    side: Side = Side.SELL,
+    execution_id: str = "forced-1",
+    fee: str = "0.3",
+) -> OrderUpdate:
+    """The exchange closes by force, by one execution."""
+    fill = Execution(
+        execution_id=execution_id,
+        client_oid="autoclose-1",
+        symbol="BTCUSDT",
+        side=side,
+        price=Decimal(price),
+        quantity=Decimal(quantity),
+        fee=Decimal(fee),
+        fee_asset="USDT",
+        maker=False,
+        exchange_time_ns=NOW_NS,
+        exchange_order_id="666",
+    )
+    return replace(
+        foreign("666", "autoclose-1"),
+        side=side,
+        status=OrderStatus.FILLED,
+        price=Decimal(price),
+        quantity=Decimal(quantity),
+        filled_quantity=Decimal(quantity),
+        average_price=Decimal(price),
+        execution=fill,
+        forced=Forced.LIQUIDATION,
     )
 
 

@@ -1,7 +1,8 @@
 """`MemoryPositions`: the owner of the slots in one process, over any store.
 
 Decides with the same `SlotManager` as the state service, and can be told to fail as a service does:
-by not answering, and by losing the answer after the commit.
+by not answering, and by losing the answer after the commit. It halts nothing and knows no forced
+orders; what is about those is tested with the ledger.
 """
 
 from collections.abc import AsyncIterator, Callable
@@ -13,6 +14,7 @@ from opensqt.core.events import OrderUpdate
 from opensqt.core.grid.book import GridBook, GridIdentity, Standing
 from opensqt.core.grid.results import Applied, Outcome, PlacementResult, Reservation
 from opensqt.core.grid.slots import SlotManager
+from opensqt.core.identifiers import bot_tag, parse_order_id
 from opensqt.core.orders import Execution, Order
 from opensqt.ports import (
     NOTHING_MORE,
@@ -93,15 +95,18 @@ class MemoryPositions:
         """Apply what is known of an order."""
         self._reach("apply")
         now_ns = self._clock.now_ns()
-        bot_id = await self._store.bot_of_order(update.client_oid)
-        if bot_id is None:
-            return Applied(revision=0, changed=False, quarantined="not an order of any grid")
-        return await self._transact(
-            "apply",
-            bot_id,
-            lambda book: SlotManager(book).apply(update, now_ns=now_ns),
-            Wanted(order_ids=(update.client_oid,)),
-        )
+        bot_id = await self._store.bot_of_order(update.client_oid) or await self._bot_of_id(update)
+        applied = Applied(revision=0, changed=False, quarantined="not an order of any grid")
+        if bot_id is not None:
+            applied = await self._transact(
+                "apply",
+                bot_id,
+                lambda book: SlotManager(book).apply(update, now_ns=now_ns),
+                Wanted(order_ids=(update.client_oid,)),
+            )
+        if applied.quarantined:
+            await self._store.quarantine(update, applied.quarantined, now_ns=now_ns)
+        return applied
 
     async def confirm_grid(self, bot_id: str, *, epoch: int) -> int:
         """Let a RECONCILING grid trade."""
@@ -185,6 +190,12 @@ class MemoryPositions:
     def watch(self, bot_id: str, *, from_revision: int = 0) -> AsyncIterator[WatchEvent]:
         """Not offered: what watches is tested against the state service itself."""
         raise NotImplementedError(f"watching {bot_id} from {from_revision}")
+
+    async def _bot_of_id(self, update: OrderUpdate) -> str | None:
+        """The bot that the id of an order names that nobody knows."""
+        parsed = parse_order_id(update.client_oid)
+        bots = [book.identity.bot_id for book in await self._store.identities()]
+        return next((bot for bot in bots if parsed and bot_tag(bot) == parsed.bot_tag), None)
 
     async def _transact(
         self,

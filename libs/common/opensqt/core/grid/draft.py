@@ -187,10 +187,10 @@ class Draft:
             self._set(step(slot, SlotEvent.DOUBTED), order=order)
 
     def _bind_stray(self, price: Decimal) -> None:
-        for _, order in sorted(self.orders.items()):
-            if order.slot_price == price and order.status.resting:
-                self._set(step(self.slot(price), SlotEvent.REVIVED), order=order)
-                return
+        strays = [o for o in self.orders.values() if o.slot_price == price and o.status.resting]
+        if strays:
+            stray = min(strays, key=lambda order: order.client_oid)
+            self._set(step(self.slot(price), SlotEvent.REVIVED), order=stray)
 
     def _set(self, slot: Slot, *, order: Order) -> None:
         self._slots[slot.price] = replace(slot, order=order)

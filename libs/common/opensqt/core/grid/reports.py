@@ -28,6 +28,11 @@ def contradiction(account: str, order: Order, update: OrderUpdate, counted: Orde
         return f"we ordered {order.side} {order.symbol}, not {update.side} {update.symbol}"
     if update.quantity is not None and update.quantity != order.quantity:
         return f"we ordered {plain(order.quantity)}, not {plain(update.quantity)}"
+    if (fill := update.execution) is not None:
+        if (fill.symbol, fill.side) != (order.symbol, order.side):
+            return f"executed {fill.side} {fill.symbol}, not {order.side} {order.symbol}"
+        if fill.quantity <= 0 or fill.price <= 0:
+            return f"executed {plain(fill.quantity)} at {plain(fill.price)}"
     most = max(update.filled_quantity, counted.executed_quantity)
     if most > order.quantity:
         return f"filled {plain(most)} of {plain(order.quantity)}"

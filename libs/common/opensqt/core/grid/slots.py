@@ -151,7 +151,11 @@ class SlotManager:
             return Outcome(book=book, change=None, value=value)
         draft.fill(order, counted)
         draft.put(replace(changed, updated_ns=now_ns))
-        if book.standing is Standing.TRADING and (doubt := draft.rivals()):
+        if (
+            update.client_oid not in book.orders
+            and book.standing is Standing.TRADING  # while RECONCILING, confirming it judges
+            and (doubt := draft.rivals())
+        ):
             draft.stand(Standing.HALTED, doubt)
         after, change = draft.commit()
         return Outcome(

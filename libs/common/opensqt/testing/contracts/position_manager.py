@@ -32,8 +32,10 @@ from opensqt.testing.grids import (
     closing,
     execution,
     filled,
+    forced,
     foreign,
     identity,
+    lost_order,
     opening,
     update,
 )
@@ -346,6 +348,70 @@ class PositionManagerContract(ABC):
         assert applied.changed
         (kept,) = (await positions.executions("btc")).items
         assert kept.client_oid == order.client_oid
+
+    # --- what nobody intended --------------------------------------------------------------------
+
+    async def test_adopts_orders_of_a_ledger_that_was_lost(
+        self, positions: PositionManager
+    ) -> None:
+        """What they filled counts, and what rests is bound to the slot that its id names."""
+        book = await positions.register_grid(identity("ada"))
+        epoch = book.identity.epoch - 1
+        resting, done = (lost_order("ada", price, epoch=epoch) for price in (98, 99))
+        assert (await positions.apply(update(resting, OrderStatus.NEW))).changed
+        for changed in (True, False):
+            assert (await positions.apply(filled(done, "e1"))).changed is changed
+        book = await positions.grid("ada")
+        assert book.position == done.quantity
+        bound = book.slots[Decimal(98)].order
+        assert bound is not None
+        assert (bound.client_oid, bound.status) == (resting.client_oid, OrderStatus.NEW)
+        await positions.confirm_grid("ada", epoch=book.identity.epoch)
+        batch = batch_on(await positions.grid("ada"), cancel(bound))
+        assert (await reserve_on(positions, batch)).to_cancel[0].client_oid == resting.client_oid
+
+    async def test_an_order_that_only_another_ledger_can_have_made_halts(
+        self, positions: PositionManager
+    ) -> None:
+        """Once: whoever resumes the grid has seen it."""
+        book = await positions.grid("btc")
+        stranger = lost_order("btc", 98, epoch=book.identity.epoch)
+        for standing in (Standing.HALTED, Standing.RECONCILING):
+            applied = await positions.apply(update(stranger, OrderStatus.NEW))
+            assert "has never made" in applied.quarantined
+            book = await positions.grid("btc")
+            assert book.standing is standing
+            await positions.resume_grid("btc", by="ops")
+        assert stranger.client_oid not in book.orders
+        (item,) = (await positions.quarantine()).items
+        assert (item.update.client_oid, item.updates) == (stranger.client_oid, 2)
+
+    async def test_a_contradiction_halts(self, positions: PositionManager) -> None:
+        """The exchange's word against ours: nothing changes but the standing."""
+        batch = batch_on(await positions.grid("btc"), opening(99))
+        (order,) = (await reserve_on(positions, batch)).to_place
+        applied = await positions.apply(replace(filled(order, "e1"), quantity=Decimal(5)))
+        assert applied.quarantined == "we ordered 0.01, not 5"
+        book = await positions.grid("btc")
+        assert (book.standing, book.position) == (Standing.HALTED, Decimal(0))
+        assert order.client_oid in book.standing_reason
+
+    async def test_takes_over_what_was_closed_by_force(self, positions: PositionManager) -> None:
+        """From all grids of the market, the first by name first, each execution once."""
+        ada = await positions.register_grid(identity("ada"))
+        await positions.confirm_grid("ada", epoch=ada.identity.epoch)
+        for bot_id in ("ada", "btc"):
+            batch = batch_on(await positions.grid(bot_id), opening(99))
+            (order,) = (await reserve_on(positions, batch)).to_place
+            await positions.apply(filled(order, f"{bot_id}-1"))
+        event = forced("0.015")
+        for changed in (True, False):
+            assert (await positions.apply(event)).changed is changed
+            for bot_id, left in (("ada", "0"), ("btc", "0.005")):
+                book = await positions.grid(bot_id)
+                assert (book.position, book.standing) == (Decimal(left), Standing.HALTED)
+        assert "LIQUIDATION" in book.standing_reason
+        assert (await positions.executions("btc")).items[0].execution_id == "forced-1"
 
     # --- lists -----------------------------------------------------------------------------------
 
