@@ -97,3 +97,13 @@ def test_people_are_told_the_verdict_last() -> None:
     bad = compare(replace(LEDGER, position=Decimal(0)), EXCHANGE)
     assert summary_lines(good)[-1] == "slots and exchange agree"
     assert "DISAGREE" in summary_lines(bad)[-1]
+
+
+def test_a_bot_that_was_halted_is_told() -> None:
+    halted = compare(
+        replace(LEDGER, standing="HALTED", standing_reason="LIQUIDATION: SELL 1 BTCUSDT"), EXCHANGE
+    )
+    assert summarise(halted)["standing"] == "HALTED"
+    assert any("HALTED LIQUIDATION: SELL 1 BTCUSDT" in line for line in summary_lines(halted))
+    trading = compare(replace(LEDGER, standing="TRADING"), EXCHANGE)
+    assert not any("TRADING" in line for line in summary_lines(trading))

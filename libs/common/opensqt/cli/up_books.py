@@ -5,7 +5,7 @@ from decimal import Decimal
 import grpc
 
 from opensqt.cli.connection import Services
-from opensqt.cli.messages import Row
+from opensqt.cli.messages import Row, as_row
 from opensqt.cli.pages import all_rows
 from opensqt.core.numbers import ZERO, parse_decimal
 from opensqt.embedded.paper.books import LedgerBooks, OpenOrder
@@ -52,6 +52,8 @@ async def read_ledger(services: Services, bot_id: str) -> LedgerBooks:
         fills=grid.totals.fills,
         realised=parse_decimal(grid.totals.realised_pnl.value),
         fees=parse_decimal(grid.totals.fees.value),
+        standing=str(as_row(grid)["standing"]),
+        standing_reason=grid.standing_reason,
     )
 
 

@@ -28,6 +28,8 @@ class LedgerBooks:
         fills: Number of executions.
         realised: Profit of closed slots before fees, each from its own fills, in quote.
         fees: Paid, in quote.
+        standing: Whether the grid may trade; None when there is none.
+        standing_reason: Why it is halted; empty when it is not.
     """
 
     position: Decimal
@@ -37,6 +39,8 @@ class LedgerBooks:
     fills: int
     realised: Decimal
     fees: Decimal
+    standing: str | None = None
+    standing_reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

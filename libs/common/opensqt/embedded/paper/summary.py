@@ -26,6 +26,8 @@ def summarise(comparison: Comparison) -> dict[str, object]:
         "open_orders_exchange": len(exchange.open_orders),
         "fills_slots": ledger.fills,
         "unsettled": ledger.unsettled,
+        "standing": ledger.standing,
+        "standing_reason": ledger.standing_reason,
         "agree": comparison.agree,
         "differences": list(comparison.differences),
         "pnl": {
@@ -70,6 +72,8 @@ def summary_lines(comparison: Comparison) -> list[str]:
         ("funding", plain(exchange.funding)),
         ("result", plain(result)),
     ]
+    if ledger.standing not in (None, "TRADING"):
+        rows.append(("the bot is", f"{ledger.standing} {ledger.standing_reason}".rstrip()))
     lines = [f"  {name:<12} {text}" for name, text in rows]
     verdict = (
         "slots and exchange agree"
