@@ -10,6 +10,8 @@ from opensqt.ports import Page, PositionManager, Quarantined
 T = TypeVar("T")
 
 PAGE_SIZE: Final = 500
+LATEST: Final = 20
+"""Executions among which one is looked for that is not dated in the future."""
 
 
 class LedgerSide:
@@ -44,10 +46,14 @@ class LedgerSide:
             found |= {order.client_oid: order for order in await _all(ask)}
         return found
 
-    async def newest_execution_ns(self, grid: GridBook) -> int | None:
-        """When the execution happened that the ledger has counted last."""
-        page = await self._positions.executions(grid.identity.bot_id, page_size=1)
-        return page.items[0].exchange_time_ns if page.items else None
+    async def newest_execution_ns(self, grid: GridBook, *, now_ns: int) -> int | None:
+        """When the execution happened that the ledger has counted last.
+
+        Not one that is dated in the future: looking for what came after it would find nothing.
+        """
+        page = await self._positions.executions(grid.identity.bot_id, page_size=LATEST)
+        times = (execution.exchange_time_ns for execution in page.items)
+        return next((time_ns for time_ns in times if time_ns <= now_ns), None)
 
     async def counted(self, grid: GridBook, since_ns: int) -> set[str]:
         """Ids of the executions that the ledger has counted since then."""

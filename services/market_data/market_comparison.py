@@ -95,7 +95,9 @@ class MarketComparison:
         )
 
     async def _first_since(self, live: Sequence[Order], *, now_ns: int) -> int:
-        newest = [await self._ledger.newest_execution_ns(grid) for grid in self._grids]
+        newest = [
+            await self._ledger.newest_execution_ns(grid, now_ns=now_ns) for grid in self._grids
+        ]
         times = [time_ns for time_ns in newest if time_ns is not None]
         if times:
             return max(times) - FIRST_OVERLAP_NS

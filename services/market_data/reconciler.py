@@ -222,7 +222,8 @@ class Reconciler:
             if told_ns is not None and now_ns - told_ns < repeat_ns << doublings:
                 self._comparison.was_told(update)
                 continue  # stored; the ledger is about to learn of it
-            fresh = now_ns - update.exchange_time_ns < grace_ns
+            # What is dated in the future is not fresh for ever.
+            fresh = abs(now_ns - update.exchange_time_ns) < grace_ns
             if trusted and fresh and told_ns is None:
                 continue  # the stream is about to tell
             missed += told_ns is None and update.exchange_time_ns >= self._health.connected_ns

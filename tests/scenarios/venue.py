@@ -8,6 +8,7 @@ from decimal import Decimal as D
 from typing import Any, Final
 
 from opensqt.core.events import OrderUpdate, UpdateSource
+from opensqt.core.exchange.market import MarketTrade
 from opensqt.core.exchange.orders import OrderRequest, OrderType
 from opensqt.core.grid.results import PlacementResult
 from opensqt.core.instrument import Instrument
@@ -47,6 +48,8 @@ class Venue(SimulatedVenue):
         """What is answered to the next cancels, which are not carried out."""
         self.unseen: set[str] = set()
         """Client order ids that look-ups do not find."""
+        self.dated_ns = 0
+        """How far ahead the exchange dates what happens."""
         self.sent: list[Order] = []
         """Every request to place that left us."""
         self.cancels: list[str] = []
@@ -93,6 +96,11 @@ class Venue(SimulatedVenue):
         await asyncio.sleep(WIRE_S)
         found = await super().find_order(symbol, client_oid)
         return None if client_oid in self.unseen else found
+
+    def trade(self, symbol: str, price: D, quantity: D) -> None:
+        now_ns = self._clock.now_ns() + self.dated_ns
+        trade = MarketTrade(price=price, quantity=quantity, buyer_is_maker=True, time_ns=now_ns)
+        self._send(self.exchange.on_trade(symbol, trade, now_ns=now_ns))
 
     def fill(self, price: D | int, quantity: str = "1") -> None:
         """Let the market trade through a price, from the side that fills what rests there."""
