@@ -199,8 +199,10 @@ async def _fail(fault: str, request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers=length)
         await response.prepare(request)
         await response.write(b'{"orderId": 1')
-        while fault == "endless":
-            await response.write(b" " * 2**20)
+        if fault == "endless":
+            for _ in range(16):
+                await response.write(b" " * 2**20)
+            await asyncio.sleep(5)
     assert request.transport is not None
     request.transport.abort()
     return web.Response()
