@@ -14,6 +14,7 @@ NAMES = (
     "market_data",
     "reconciliation",
     "simulation",
+    "recovery",
     "footprint",
 )
 
