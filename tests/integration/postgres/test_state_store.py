@@ -108,6 +108,49 @@ async def test_a_batch_is_known_on_every_replica(replicas: tuple[StateStore, Sta
     assert results[0].value.to_place == results[1].value.to_place
 
 
+def forget_what_ended(store: StateStore) -> None:
+    """As after hundreds of other orders."""
+    assert isinstance(store, PostgresStateStore)
+    store._books["btc"]._ended.clear()
+
+
+async def test_an_order_that_ended_long_ago_is_looked_up_alone(
+    replicas: tuple[StateStore, StateStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading the whole book for each would make a long comparison a slow one."""
+    one, _ = replicas
+    (order,) = await place(one, opening(99))
+    await apply(one, update(order, OrderStatus.CANCELED, "0.004"))
+    forget_what_ended(one)
+
+    async def read_book(*_: object) -> None:
+        raise AssertionError("read the whole book")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("opensqt.adapters.postgres.state_store.read_book", read_book)
+        late = await apply(one, filled(order, "e1"))
+        assert late.value.changed
+        forget_what_ended(one)
+        assert not (await apply(one, filled(order, "e1"))).value.changed
+    assert (await one.load("btc")).position == order.quantity
+
+
+@pytest.mark.invariant(42)
+async def test_of_an_ended_order_the_newest_counts(
+    replicas: tuple[StateStore, StateStore],
+) -> None:
+    """One replica has forgotten it, and is behind; the order that it looks up is ahead."""
+    one, other = replicas
+    (order,) = await place(one, opening(99))
+    await apply(one, update(order, OrderStatus.CANCELED))
+    forget_what_ended(one)
+    await apply(other, filled(order, "e1"))
+    assert not (await apply(one, filled(order, "e1"))).value.changed
+    book = await one.load("btc")
+    assert (book.position, book.totals.fills) == (order.quantity, 1)
+    assert book == await other.load("btc")
+
+
 @pytest.mark.invariant(17)
 async def test_a_halt_holds_on_every_replica(replicas: tuple[StateStore, StateStore]) -> None:
     one, other = replicas
