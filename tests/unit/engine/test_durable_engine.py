@@ -12,9 +12,11 @@ import pytest
 from opensqt.core.bot_status import Phase
 from opensqt.core.errors import Refusal, RefusalReason
 from opensqt.core.grid.book import GridChange, GridIdentity
+from opensqt.core.grid.slots import SlotManager
 from opensqt.core.orders import Purpose
 from opensqt.engine.book_watch import SILENCE_MAX_S
 from opensqt.ports import ACTIONS, Checkpoint, DependencyError, WatchEvent
+from opensqt.testing.memory_store import MemoryStore
 from opensqt.testing.virtual_time import run_virtually
 from tests.unit.engine.world import BOT, World
 
@@ -118,6 +120,69 @@ async def test_a_silence_stops_openings_at_once_and_withdraws_them_later_but_clo
         await settle(2)
         assert await world.resting() == ["CLOSE SELL 1010", "OPEN BUY 980", "OPEN BUY 990"]
         assert not world.refusals
+
+
+@pytest.mark.invariant(46)
+@virtually
+async def test_it_does_nothing_before_its_grid_was_compared_with_the_exchange() -> None:
+    world = World()
+    world.positions.confirms = False
+    async with world.running():
+        await settle(3)
+        assert world.batches == []
+        assert world.engine.status().phase is Phase.STARTING
+        assert world.engine.status().waiting_for == ("reconciliation",)
+        epoch = (await world.book()).identity.epoch
+        await world.positions.confirm_grid("btc", epoch=epoch)
+        await settle(1)
+        assert await world.resting() == WINDOW
+
+
+@pytest.mark.parametrize("silent", ["", "stream"])
+@pytest.mark.invariant(17)
+@virtually
+async def test_a_halted_grid_withdraws_openings_at_once_and_closes(silent: str) -> None:
+    """Even while something else that it relies on has just fallen silent."""
+    world = World()
+    async with world.running():
+        await settle()
+        orders = (await world.book()).live_orders()
+        await world.fill(next(order for order in orders if order.price == 1000))
+        await settle()
+        if silent:
+            world.beating.remove(silent)
+            await settle(6)
+        await world.positions.halt_grid("btc", reason="liquidated", by="ops")
+        await settle(1)
+        assert await world.resting() == ["CLOSE SELL 1010"]
+        status = world.engine.status()
+        assert status.phase is Phase.REDUCING
+        assert status.waiting_for[0] == "halted: liquidated (ops)"
+        assert not world.refusals
+
+
+@virtually
+async def test_another_ledger_s_revisions_are_not_taken_for_those_of_the_one_it_knew() -> None:
+    """The ledger was lost while the watch was down, and its successor is ahead of what we knew."""
+    world = World()
+    async with world.running():
+        await settle()
+        world.positions.answers = False
+        world.positions.break_watches("btc")
+        lost, revision = await world.book(), world.engine.status().state_revision
+        identity = replace(lost.identity, epoch=lost.identity.epoch + 1)
+        world.positions.replace_store(store := MemoryStore())
+        world.store = store
+        await store.register(identity, now_ns=1)
+        for _ in range(revision):
+            await store.transact("btc", lambda book: SlotManager(book).halt("x", now_ns=1))
+            await store.transact("btc", lambda book: SlotManager(book).resume(now_ns=1))
+        world.positions.answers = True
+        await settle(6)
+        book = await world.book()
+        assert world.engine.status().state_revision == book.revision
+        assert all(batch.epoch == identity.epoch for batch in world.batches[-1:])
+        assert not [r for r in world.refusals if r.reason is RefusalReason.STALE_REVISION]
 
 
 @pytest.mark.invariant(17)

@@ -45,7 +45,7 @@ class MemoryPositions:
     def __init__(self, store: StateStore, clock: Clock, *, confirms: bool = True) -> None:
         self._store = store
         self._clock = clock
-        self._confirms = confirms
+        self.confirms = confirms
         self.answers = True
         """Set to False, every call fails and changes nothing."""
         self.lose_answers_of: set[str] = set()
@@ -53,12 +53,16 @@ class MemoryPositions:
         self.calls: list[str] = []
         """Methods that were called."""
 
+    def replace_store(self, store: StateStore) -> None:
+        """Lose the store and go on with another one."""
+        self._store = store
+
     async def register_grid(self, identity: GridIdentity) -> GridBook:
         """Register a grid."""
         self._reach("register_grid")
         now_ns = self._clock.now_ns()
         book, _ = await self._store.register(identity, now_ns=now_ns)
-        if self._confirms and book.standing is Standing.RECONCILING:
+        if self.confirms and book.standing is Standing.RECONCILING:
             epoch = book.identity.epoch
             await self._transact(
                 "register_grid",

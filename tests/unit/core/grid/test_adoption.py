@@ -146,7 +146,7 @@ def test_new_ids_never_meet_old_ones() -> None:
 @pytest.mark.parametrize("missing", ["price", "quantity"])
 def test_a_filled_order_needs_neither_price_nor_quantity(missing: str) -> None:
     order = lost(99, Purpose.CLOSE, Side.SELL)
-    book = told(successor(), replace(filled(order, "e1"), **{missing: None}))
+    book = told(successor(), replace(filled(order, "e1"), **{missing: None}))  # type: ignore[arg-type]
     known = book.orders[order.client_oid]
     assert (known.price, known.quantity, known.status) == (
         D(100),

@@ -217,6 +217,45 @@ def test_a_closed_gate_stops_openings_cancels_them_and_lets_exits_pass() -> None
     assert told(plan(book, shut, CONFIG)) == ["sell 1010 close @1000", "cancel 990", "cancel 980"]
 
 
+@pytest.mark.invariant(17)
+def test_a_halted_grid_only_closes_and_cancels() -> None:
+    book = fill(place_all(empty(), market("1005")), "1000")
+    book = SlotManager(book).halt("liquidated", now_ns=0).book
+    actions = plan(book, market("999.5"), CONFIG)
+    assert told(actions) == ["sell 1010 close @1000", "cancel 990", "cancel 980"]
+    assert reserve(book, actions).revision == book.revision + 1
+
+
+@pytest.mark.invariant(17)
+def test_a_grid_that_was_not_compared_yet_does_nothing() -> None:
+    book = fill(place_all(empty(), market("1005")), "1000")
+    assert plan(replace(book, standing=Standing.RECONCILING), market("999.5"), CONFIG) == ()
+
+
+@pytest.mark.invariant(6)
+def test_an_exit_of_more_than_is_held_goes() -> None:
+    """Part of what it was to close has been closed by force."""
+    book = place_all(fill(place_all(empty(), market("1005")), "1000"), market("1005"))
+    slot = book.slots[D(1000)]
+    assert slot.order is not None
+    assert slot.order.purpose is Purpose.CLOSE
+    assert plan(book, market("1005"), CONFIG) == ()
+    left = replace(slot, position_qty=slot.position_qty / 2, entry_cost=slot.entry_cost / 2)
+    book = replace(book, slots={**book.slots, slot.price: left})
+    assert told(plan(book, market("1005"), CONFIG)) == ["cancel 1000"]
+
+
+@pytest.mark.invariant(5)
+def test_an_order_beside_its_slot_s_own_goes() -> None:
+    book = place_all(empty(), market("1005"))
+    own = book.slots[D(1000)].order
+    assert own is not None
+    stray = replace(own, client_oid="stray")
+    book = replace(book, orders={**book.orders, "stray": stray})
+    actions = plan(book, market("1005"), CONFIG)
+    assert [action.client_oid for action in actions if isinstance(action, Cancel)] == ["stray"]
+
+
 def test_a_cap_on_open_orders_keeps_the_nearest() -> None:
     config = replace(CONFIG, max_open_orders=2)
     assert told(plan(empty(), market("1005"), config)) == ["buy 1000 open", "buy 990 open"]

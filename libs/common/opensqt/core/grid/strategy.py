@@ -15,6 +15,7 @@ from opensqt.core.actions import Action, Cancel, Place
 from opensqt.core.grid.book import GridBook, Standing
 from opensqt.core.grid.config import GridConfig
 from opensqt.core.grid.windows import MarketView, Windows
+from opensqt.core.numbers import ZERO
 from opensqt.core.orders import Order, Purpose
 
 
@@ -51,21 +52,36 @@ def _sort_out(
 ) -> tuple[list[Order], list[Order]]:
     """The resting orders to keep and those to cancel.
 
-    A closing order is kept wherever it rests: an exit never hurts. An order in doubt is left to be
-    settled; asking for its cancel would not make it clearer.
+    A closing order is kept wherever it rests: an exit never hurts, unless it would close more than
+    its slot holds, as after a forced close. An order beside its slot's own is one too many. An
+    order in doubt is left to be settled; asking for its cancel would not make it clearer.
     """
     keep: list[Order] = []
     cancel: list[Order] = []
     for order in book.orders.values():
         if not order.status.resting or order.cancel_requested:
             continue
-        opening = order.purpose is Purpose.OPEN
-        if opening and not (market.exposure_allowed and windows.keeps(order)):
+        if order.purpose is Purpose.OPEN:
+            wanted = market.exposure_allowed and windows.keeps(order)
+        else:
+            wanted = order.remaining <= -_held(book, order) * order.side.sign
+        if not wanted or _astray(book, order):
             cancel.append(order)
         else:
             keep.append(order)
     # The nearest to the market first: it is the likeliest to fill before its cancel arrives.
     return keep, sorted(cancel, key=lambda o: (windows.distance(o.price), o.client_oid))
+
+
+def _held(book: GridBook, order: Order) -> Decimal:
+    slot = book.slots.get(order.slot_price)
+    return ZERO if slot is None else slot.position_qty
+
+
+def _astray(book: GridBook, order: Order) -> bool:
+    slot = book.slots.get(order.slot_price)
+    own = None if slot is None else slot.order
+    return own is not None and own.client_oid != order.client_oid
 
 
 def _under_cap(
