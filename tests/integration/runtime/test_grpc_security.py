@@ -1,5 +1,6 @@
 """Who gets in: certificates, identities, and what a refusal says."""
 
+import asyncio
 import datetime as dt
 from pathlib import Path
 from typing import Any
@@ -157,3 +158,24 @@ def expiry(metrics: bytes) -> float:
     name = b"opensqt_tls_certificate_expiry_seconds "
     (line,) = (line for line in metrics.splitlines() if line.startswith(name))
     return float(line.removeprefix(name))
+
+
+@pytest.mark.invariant(60)
+@pytest.mark.parametrize("whose", ["state", "execution"])
+async def test_a_certificate_that_has_expired_makes_no_new_connection(
+    serving: Serving, tmp_path: Path, whose: str
+) -> None:
+    ensure_development_certificates(tmp_path, ("state", "execution"))
+    for suffix in ("key", "pem"):
+        (tmp_path / f"{whose}.{suffix}").unlink()
+    nearly = dt.datetime.now(dt.UTC) - dt.timedelta(days=90) + dt.timedelta(seconds=4)
+    ensure_development_certificates(tmp_path, (whose,), now=nearly)
+    async with serving(tls=tls_config_of(tmp_path, "state")) as served:
+        served.certificates = tmp_path
+        stub = stub_of(served, "execution")
+        await stub.GetGrid(GetGridRequest())
+        served.servicer.entered.clear()
+        await asyncio.sleep(5)
+        served.channels[0].renew()
+        assert (await fails(stub)).code() is grpc.StatusCode.UNAVAILABLE
+        assert not served.servicer.entered.is_set()
