@@ -191,6 +191,38 @@ def serving(identity: Identity) -> Serve:
     return run
 
 
+@asynccontextmanager
+async def raw_server(
+    identity: Identity | None, answer: Any, *, keep: bool = False
+) -> AsyncIterator[tuple[int, list[bytes]]]:
+    """A server that answers each request with bytes, and hangs up: its port, and what it heard."""
+    heard: list[bytes] = []
+
+    async def serve_one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
+                await reader.readexactly(int(length or 0))
+                heard.append(head)
+                writer.write(answer(head))
+                await writer.drain()
+                if not keep:
+                    break
+        except (asyncio.IncompleteReadError, OSError):
+            pass
+        finally:
+            writer.close()
+
+    context = None
+    if identity is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(identity.certificate, identity.key)
+    server = await asyncio.start_server(serve_one, "127.0.0.1", 0, ssl=context)
+    async with server:
+        yield server.sockets[0].getsockname()[1], heard
+
+
 async def _fail(fault: str, request: web.Request) -> web.StreamResponse:
     if fault == "hang":
         await asyncio.sleep(5)
