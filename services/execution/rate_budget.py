@@ -69,7 +69,7 @@ class RateBudget:
         self._weight = _bucket(limits.weight_per_minute, 60.0)
         self._opening_weight = _bucket(limits.weight_per_minute * share, 60.0)
         self._openings_paused_until_ns = 0
-        self._pause_s = PAUSE_FIRST_S
+        self._pause_s = self._next_pause_s = PAUSE_FIRST_S
         self._short = metrics.counter(
             "rate_budget_short", "Actions that the rate budget did not afford.", ("kind",)
         )
@@ -111,16 +111,23 @@ class RateBudget:
         self._told.note_request()
 
     def limited(self, reason: EndReason) -> None:
-        """The exchange refused a request for want of something all openings share: they pause."""
-        until_ns = self._clock.now_ns() + int(self._pause_s * 1e9)
+        """The exchange refused a request for want of something all openings share: they pause.
+
+        Requests that were under way together are refused together, which is one refusal: only one
+        that comes after a pause doubles the next.
+        """
+        now_ns = self._clock.now_ns()
+        if now_ns >= self._openings_paused_until_ns:
+            self._pause_s = self._next_pause_s
+            self._next_pause_s = min(self._pause_s * 2, PAUSE_LAST_S)
+        until_ns = now_ns + int(self._pause_s * 1e9)
         self._openings_paused_until_ns = max(self._openings_paused_until_ns, until_ns)
         _log.warning("openings_pause", reason=reason, pause_s=self._pause_s)
-        self._pause_s = min(self._pause_s * 2, PAUSE_LAST_S)
 
     def served(self) -> None:
         """The exchange took a request: the next pause is a short one again."""
         if not self.openings_pause_s:
-            self._pause_s = PAUSE_FIRST_S
+            self._next_pause_s = PAUSE_FIRST_S
 
     async def _take(
         self, kind: str, buckets: tuple[AsyncLimiter, ...], note: Callable[[], None], *, told: bool

@@ -109,6 +109,18 @@ async def test_an_answer_that_was_under_way_does_not_end_a_pause() -> None:
     assert spent.openings_pause_s == 2
 
 
+async def test_requests_that_are_refused_together_are_one_refusal() -> None:
+    spent = budget(RateLimitConfig())
+    for _ in range(8):
+        spent.limited(EndReason.RATE_LIMIT)
+    assert spent.openings_pause_s == 1
+    await asyncio.sleep(1)
+    for _ in range(8):
+        spent.limited(EndReason.RATE_LIMIT)
+        await asyncio.sleep(0.01)
+    assert 1.9 < spent.openings_pause_s <= 2
+
+
 async def test_silence_holds_everything() -> None:
     held = Held()
     spent = budget(RateLimitConfig(), held)
