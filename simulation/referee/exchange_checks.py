@@ -126,10 +126,9 @@ class ExchangeChecks:
 
     def _may_open(self, intent: Order, time_ns: int) -> None:
         facts, oid = self._facts, intent.client_oid
-        batch = facts.decided.get(intent.batch_id)
-        if batch is None:
+        age_ns = facts.price_age_ns(intent, time_ns)
+        if age_ns is None:
             raise ViolationError(8, f"{oid} is of batch {intent.batch_id}, nobody's decision", oid)
-        age_ns = facts.price_age_ns(batch, time_ns)
         if age_ns > facts.bounds.price_age_ns:
             raise ViolationError(
                 12,

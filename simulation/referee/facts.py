@@ -4,14 +4,14 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 
-from opensqt.core.actions import ActionBatch
+from opensqt.core.actions import ActionBatch, Place
 from opensqt.core.events import Gate
 from opensqt.core.exchange.account import Account
 from opensqt.core.exchange.orders import Order as ExchangeOrder
 from opensqt.core.grid.book import GridBook
 from opensqt.core.identifiers import GridOrderId, parse_order_id
 from opensqt.core.numbers import ZERO
-from opensqt.core.orders import Execution, Order
+from opensqt.core.orders import Execution, Order, Purpose, Side
 from opensqt.core.risk.gate import BEAT_AGE_MAX_NS
 from opensqt.testing.virtual_time import START_NS
 from services.execution.config import TimingConfig
@@ -80,8 +80,8 @@ class Facts:
     def __init__(self, world: WorldView) -> None:
         self.world = world
         self.bounds = Bounds.of(world.plan)
-        self.decided: dict[str, ActionBatch] = {}
-        """By batch id."""
+        self.decided: dict[str, list[ActionBatch]] = {}
+        """By batch id: at one revision it may be decided more than once, as prices change."""
         self.intents: dict[str, Order] = {}
         """By client order id, as they were committed, to whatever ledger."""
         self.sent: dict[str, int] = {}
@@ -114,9 +114,18 @@ class Facts:
         """Whether one of our execution processes has sent the order."""
         return order.client_order_id in self.sent
 
-    def price_age_ns(self, batch: ActionBatch, time_ns: int) -> int:
-        """How old the price behind a decision is at a time of the run."""
-        return START_NS + time_ns - batch.price_time_ns
+    def decisions_on(self, order: Order) -> list[ActionBatch]:
+        """The decisions that an intent may come from: of its batch, with an action like it."""
+        return [
+            batch
+            for batch in self.decided.get(order.batch_id, ())
+            if fields(order) in wanted(batch)
+        ]
+
+    def price_age_ns(self, order: Order, time_ns: int) -> int | None:
+        """How old the price behind an intent is at a time of the run; None: nobody decided it."""
+        prices = [batch.price_time_ns for batch in self.decisions_on(order)]
+        return START_NS + time_ns - max(prices) if prices else None
 
     def open_of_ours(self, slot_price: Decimal) -> list[ExchangeOrder]:
         """The open exchange orders of ours that belong to a slot."""
@@ -127,6 +136,23 @@ class Facts:
             and (parsed := self.parsed(order.client_order_id)) is not None
             and parsed.slot_price == slot_price
         ]
+
+
+Fields = tuple[Decimal, Side, Purpose, Decimal, Decimal]
+
+
+def fields(order: Order) -> Fields:
+    """What a decision says of an order."""
+    return order.slot_price, order.side, order.purpose, order.price, order.quantity
+
+
+def wanted(batch: ActionBatch) -> set[Fields]:
+    """The orders that a decision wants."""
+    return {
+        (a.slot_price, a.side, a.purpose, a.price, a.quantity)
+        for a in batch.actions
+        if isinstance(a, Place)
+    }
 
 
 def is_share(client_oid: str) -> bool:

@@ -7,12 +7,11 @@ it must never be ahead of it.
 from decimal import Decimal
 from typing import Final
 
-from opensqt.core.actions import Place
 from opensqt.core.grid.book import GridBook, GridChange, Slot, SlotStatus, Standing, apply_change
 from opensqt.core.numbers import ZERO, plain
 from opensqt.core.orders import Execution, Order, OrderStatus, Purpose
 from simulation.observer import ViolationError
-from simulation.referee.facts import Facts, Ledger, is_forced, is_share
+from simulation.referee.facts import Facts, Ledger, fields, is_forced, is_share
 
 _S = OrderStatus
 
@@ -80,12 +79,13 @@ class LedgerChecks:
         if change.batch is None:
             return
         decided = self._facts.decided.get(change.batch.batch_id)
-        if decided is None:
+        if not decided:
             raise ViolationError(8, f"batch {change.batch.batch_id} is nobody's decision")
-        if decided.state_revision != before.revision:
+        revisions = {batch.state_revision for batch in decided}
+        if before.revision not in revisions:
             raise ViolationError(
                 7,
-                f"batch {decided.batch_id} was decided at revision {decided.state_revision} "
+                f"batch {change.batch.batch_id} was decided at revision {min(revisions)} "
                 f"and committed at {before.revision}",
                 next(iter(change.batch.placed), ""),
             )
@@ -95,18 +95,14 @@ class LedgerChecks:
         if change.batch is None:
             return
         orders = {order.client_oid: order for order in change.orders}
-        wanted = {
-            (a.slot_price, a.side, a.purpose, a.price, a.quantity)
-            for a in self._facts.decided[change.batch.batch_id].actions
-            if isinstance(a, Place)
-        }
         for oid in change.batch.placed:
             order = orders[oid]
             if oid in self._facts.intents:
                 raise ViolationError(1, f"{oid} is the id of two intents", oid)
-            fields = (order.slot_price, order.side, order.purpose, order.price, order.quantity)
-            if fields not in wanted:
-                raise ViolationError(8, f"{oid} is committed as nobody decided it: {fields}", oid)
+            if not self._facts.decisions_on(order):
+                raise ViolationError(
+                    8, f"{oid} is committed as nobody decided it: {fields(order)}", oid
+                )
             stands = before.standing
             if stands is Standing.RECONCILING or (
                 stands is Standing.HALTED and order.purpose is Purpose.OPEN

@@ -53,7 +53,7 @@ class Referee:
     @remembered
     def decided(self, batch: ActionBatch, *, time_ns: int) -> None:  # noqa: ARG002 - its order counts
         """A strategy has published a batch."""
-        self.facts.decided[batch.batch_id] = batch
+        self.facts.decided.setdefault(batch.batch_id, []).append(batch)
 
     @remembered
     def committed(self, before: GridBook, after: GridBook, change: GridChange) -> None:

@@ -8,9 +8,9 @@ from collections.abc import Coroutine
 from decimal import Decimal
 from typing import Any, Final, TypeVar
 
-from opensqt.core.events import OrderUpdate
 from opensqt.core.exchange.orders import Order as ExchangeOrder
 from opensqt.core.grid.book import GridBook, SlotStatus, Standing, apply_change
+from opensqt.core.grid.results import OF_NO_GRID
 from opensqt.core.numbers import ZERO, plain
 from simulation.observer import HARNESS, ViolationError
 from simulation.plan import FaultKind
@@ -130,7 +130,10 @@ class RestChecks:
 
     def _strangers(self, ledger: Ledger) -> None:
         """What is not ours is put aside, and nothing of ours is (9, 48)."""
-        aside = {(update.client_oid, update.exchange_order_id) for update in self._put_aside()}
+        rows = at_once(self._facts.world.store.quarantined(limit=EVERYTHING, before=0))
+        aside = {
+            (item.update.client_oid, item.update.exchange_order_id): item.reason for _, item in rows
+        }
         for theirs in self._facts.account.orders.values():
             oid = theirs.client_order_id
             noted = (oid, str(theirs.order_id)) in aside
@@ -139,13 +142,10 @@ class RestChecks:
             if not noted and (theirs.open or theirs.executed):
                 raise ViolationError(9 if theirs.open else 48, f"nobody noticed {oid}", oid)
         kinds = {fault.kind for fault in self._facts.world.plan.faults}
-        for oid, _ in sorted(aside):
-            if oid in ledger.orders and not kinds & HALTING:
-                raise ViolationError(HARNESS, f"{oid} is ours, and was put aside", oid)
-
-    def _put_aside(self) -> list[OrderUpdate]:
-        rows = at_once(self._facts.world.store.quarantined(limit=EVERYTHING, before=0))
-        return [row.update for _, row in rows]
+        for (oid, _), reason in sorted(aside.items()):
+            # What came before its grid was registered anew was put aside, and taken up later.
+            if oid in ledger.orders and OF_NO_GRID not in reason and not kinds & HALTING:
+                raise ViolationError(HARNESS, f"{oid} is ours, and was put aside: {reason}", oid)
 
     def _replay(self, ledger: Ledger) -> None:
         """The stored changes, folded, are the stored book (15)."""

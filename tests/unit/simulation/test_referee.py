@@ -290,7 +290,7 @@ class TestInTheLedger:
         stage.rested()
         facts = stage.referee.facts
         fresh = stage.decide(grids.opening("98"))
-        facts.decided[fresh.batch_id] = stale
+        facts.decided[fresh.batch_id] = [stale]
         with violates(7):
             stage.reserve(fresh)
 
