@@ -11,21 +11,21 @@ import contextlib
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Final, Self, TypeVar
+from typing import Final, Self, TypeVar
 from weakref import WeakValueDictionary
 
 import psycopg
-from psycopg.rows import dict_row
 from psycopg.types.numeric import Int8
 
 from opensqt.adapters.postgres import rows, statements
 from opensqt.adapters.postgres.book_cache import OrderOwners, RememberedBook
 from opensqt.adapters.postgres.listener import CommitListener, CommitNotifier
 from opensqt.adapters.postgres.pool import Database
+from opensqt.adapters.postgres.quarantine import QUARANTINED_MAX, Quarantine
+from opensqt.adapters.postgres.queries import Queries
 from opensqt.adapters.postgres.reading import (
     change_of,
     empty_book,
-    quarantined_of,
     read_book,
     revision_of,
 )
@@ -40,13 +40,10 @@ from opensqt.core.identifiers import bot_tag
 from opensqt.core.orders import Execution, Order
 from opensqt.ports import NOTHING_MORE, Quarantined, Wanted
 from opensqt.runtime.config_models import PostgresConfig
-from opensqt.wire.events import encode_order_update
 
 T = TypeVar("T")
 
 OWNERS_MAX: Final = 100_000
-QUARANTINED_MAX: Final = 10_000
-"""Orders that stay put aside. One that is forgotten and still there is put aside anew."""
 SEQ_MAX: Final = 2**63 - 1
 """Above every row number."""
 
@@ -56,6 +53,8 @@ class PostgresStateStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._queries = Queries(database)
+        self._quarantine = Quarantine(self._queries)
         self._origin = secrets.token_hex(8)
         self._signals = Signals()
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -131,7 +130,7 @@ class PostgresStateStore:
         """The bot that owns an order."""
         bot_id = self._owners.get(client_oid)
         if bot_id is None:
-            row = await self._one(statements.BOT_OF_ORDER, (client_oid,))
+            row = await self._queries.one(statements.BOT_OF_ORDER, (client_oid,))
             if row is None:
                 return None
             bot_id = str(row["bot_id"])
@@ -140,7 +139,7 @@ class PostgresStateStore:
 
     async def client_oid_of(self, account: str, symbol: str, exchange_order_id: str) -> str | None:
         """The client order id of the order that the exchange calls so."""
-        row = await self._one(
+        row = await self._queries.one(
             statements.ORDER_OF_EXCHANGE_ID,
             {"account": account, "symbol": symbol, "exchange_order_id": exchange_order_id},
         )
@@ -161,7 +160,7 @@ class PostgresStateStore:
 
     async def identities(self) -> tuple[GridBook, ...]:
         """Every registered grid, without slots and orders."""
-        return tuple(empty_book(row) for row in await self._all(statements.GRIDS, None))
+        return tuple(empty_book(row) for row in await self._queries.all(statements.GRIDS, None))
 
     async def orders(
         self,
@@ -174,7 +173,7 @@ class PostgresStateStore:
         before: str,
     ) -> tuple[Order, ...]:
         """Orders, newest first."""
-        found = await self._all_of(
+        found = await self._queries.all_of(
             bot_id,
             statements.orders_listed(
                 live_only=live_only,
@@ -191,7 +190,7 @@ class PostgresStateStore:
     ) -> tuple[tuple[int, Execution], ...]:
         """Executions with their row numbers, newest first."""
         values = {"bot_id": bot_id, "limit": limit, "before": Int8(before or SEQ_MAX)}
-        found = await self._all_of(bot_id, statements.EXECUTIONS_LISTED, values)
+        found = await self._queries.all_of(bot_id, statements.EXECUTIONS_LISTED, values)
         return tuple((row["seq"], rows.execution_of(row)) for row in found)
 
     async def changes_after(self, bot_id: str, revision: int, limit: int) -> tuple[GridChange, ...]:
@@ -200,7 +199,7 @@ class PostgresStateStore:
         if remembered and (changes := remembered.changes_after(revision, limit)):
             return changes
         values = {"bot_id": bot_id, "revision": revision, "limit": limit}
-        found = await self._all(statements.CHANGES_AFTER, values)
+        found = await self._queries.all(statements.CHANGES_AFTER, values)
         if not found:
             raise bot_unknown(bot_id)
         newest = found[0]["newest"]
@@ -215,7 +214,7 @@ class PostgresStateStore:
 
     async def unpublished(self, limit: int) -> tuple[GridChange, ...]:
         """Changes that were not published yet."""
-        found = await self._all(statements.UNPUBLISHED, {"limit": limit})
+        found = await self._queries.all(statements.UNPUBLISHED, {"limit": limit})
         return tuple(change_of(row["payload"]) for row in found)
 
     async def mark_published(self, changes: tuple[GridChange, ...]) -> None:
@@ -237,25 +236,15 @@ class PostgresStateStore:
 
     async def quarantine(self, update: OrderUpdate, reason: str, *, now_ns: int) -> None:
         """Put an update aside."""
-        values = {
-            **_order_named(update),
-            "reason": reason,
-            "noted_ns": now_ns,
-            "payload": encode_order_update(update).SerializeToString(),
-        }
-        async with self._database.session() as session:
-            await session.execute(statements.QUARANTINE, values)
+        await self._quarantine.put(update, reason, now_ns=now_ns)
 
     async def quarantine_reason(self, update: OrderUpdate) -> str | None:
         """Why the order of `update` was put aside last."""
-        row = await self._one(statements.QUARANTINE_REASON, _order_named(update))
-        return None if row is None else str(row["reason"])
+        return await self._quarantine.reason(update)
 
     async def quarantined(self, *, limit: int, before: int) -> tuple[tuple[int, Quarantined], ...]:
         """What was put aside, with row numbers, newest first."""
-        values = {"limit": limit, "before": Int8(before or SEQ_MAX)}
-        found = await self._all(statements.QUARANTINED, values)
-        return tuple((row["seq"], quarantined_of(row)) for row in found)
+        return await self._quarantine.listed(limit=limit, before=before or SEQ_MAX)
 
     async def ping(self) -> None:
         """Answer if the database does."""
@@ -274,7 +263,7 @@ class PostgresStateStore:
         if missing := remembered.missing(wanted):
             # One that ended long ago is worth a look of its own: the whole book is far bigger.
             values = {"bot_id": bot_id, "order_ids": list(missing)}
-            found = await self._all(statements.ORDERS_NAMED, values)
+            found = await self._queries.all(statements.ORDERS_NAMED, values)
             remembered.recall(tuple(rows.order_of(row) for row in found))
         book = remembered.with_orders(wanted)
         if book is None:
@@ -328,31 +317,3 @@ class PostgresStateStore:
             self._owners.add(order.client_oid, change.bot_id)
         self._signals.send(change.bot_id)
         self._notifier.tell(change.bot_id)
-
-    # --- reading ---------------------------------------------------------------------------------
-
-    async def _all(self, statement: str, values: Any) -> list[dict[str, Any]]:
-        async with self._database.session() as session, session.cursor(row_factory=dict_row) as c:
-            await c.execute(statement, values)
-            return await c.fetchall()
-
-    async def _one(self, statement: str, values: Any) -> dict[str, Any] | None:
-        found = await self._all(statement, values)
-        return found[0] if found else None
-
-    async def _all_of(self, bot_id: str, statement: str, values: Any) -> list[dict[str, Any]]:
-        """Rows of a bot; that there are none may mean that there is no such bot."""
-        found = await self._all(statement, values)
-        if not found and await self._one(statements.REVISION, (bot_id,)) is None:
-            raise bot_unknown(bot_id)
-        return found
-
-
-def _order_named(update: OrderUpdate) -> dict[str, str]:
-    """What an order goes by that is put aside: it may lack one of its ids."""
-    return {
-        "account": update.account,
-        "symbol": update.symbol,
-        "exchange_order_id": update.exchange_order_id,
-        "client_oid": update.client_oid,
-    }
