@@ -147,6 +147,21 @@ async def test_only_what_is_new_halts() -> None:
     assert (await ledger.grid("ada")).standing is Standing.HALTED
 
 
+async def test_another_contradiction_of_the_same_order_halts_again() -> None:
+    ledger = ledger_on(MemoryStore())
+    await trading(ledger, "ada")
+    batch = batch_on(await ledger.grid("ada"), opening(99))
+    (order,) = (await ledger.reserve(batch, deadline_ns=DEADLINE_NS)).to_place
+    for quantity, standing in (
+        (5, Standing.HALTED),
+        (5, Standing.RECONCILING),
+        (6, Standing.HALTED),
+    ):
+        await ledger.apply(replace(filled(order, "e1"), quantity=D(quantity)))
+        assert (await ledger.grid("ada")).standing is standing
+        await ledger.resume_grid("ada", by="ops")
+
+
 async def test_a_crash_before_it_is_put_aside_halts_all_the_same() -> None:
     store = MemoryStore()
     ledger = ledger_on(store)

@@ -122,12 +122,14 @@ def test_an_inferred_price_is_corrected_where_it_went() -> None:
 
 
 def test_a_correction_never_takes_more_than_a_holding_cost() -> None:
-    """An average that was far off: what does not fit the holding goes to what was earned."""
-    book, order = placed(grid(), opening(99, quantity="2"))
-    part = execution(order, "e1", "1", price="1")
-    wrong = update(order, OrderStatus.FILLED, "2", average="500", fill=part)
-    book = told(book, [wrong])
-    real = execution(order, "e2", "1", price="1")
-    book = told(book, [update(order, OrderStatus.FILLED, "2", fill=real)])
-    assert book.slots[D(99)].entry_cost == D(2)
-    assert book.totals.realised_pnl == 0
+    """It comes after what it is about was sold, and something else is held by then."""
+    book, first = placed(grid(), opening(99, quantity="2"))
+    book = told(book, [update(first, OrderStatus.FILLED, "2", average="500")])
+    for action, price in ((closing(book, 99), "99"), (opening(99, quantity="2"), "99")):
+        book, order = placed(book, action)
+        fill = execution(order, f"{order.client_oid}", "2", price=price)
+        book = told(book, [update(order, OrderStatus.FILLED, "2", fill=fill)])
+    assert (book.totals.realised_pnl, book.slots[D(99)].entry_cost) == (-802, 198)
+    real = execution(first, "e1", "2", price="99")
+    book = told(book, [update(first, OrderStatus.FILLED, "2", fill=real)])
+    assert (book.totals.realised_pnl, book.slots[D(99)].entry_cost) == (0, 198)
