@@ -212,7 +212,7 @@ async def bench(
         )
         beating = asyncio.create_task(bench.keep_beating())
         stack.callback(beating.cancel)
-        await bench.positions.register_grid(
+        book = await bench.positions.register_grid(
             GridIdentity(
                 bot_id="alpha",
                 account="paper",
@@ -224,6 +224,11 @@ async def bench(
                 epoch=0,
             )
         )
+        # Nothing is placed before market data has compared the ledger with the exchange.
+        reader = await stack.enter_async_context(
+            open_channel(state, identity="state", tls=tls_config_of(certificates, "market_data"))
+        )
+        await GrpcPositionManager(reader).confirm_grid("alpha", epoch=book.identity.epoch)
         yield bench
 
 
