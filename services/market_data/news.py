@@ -51,5 +51,11 @@ class Told:
         return None if noted is None else noted[0]
 
     def times(self, update: OrderUpdate) -> int:
-        """How often the main thing of an update was told, as far as is remembered."""
+        """How often the main thing of an update was told to this ledger, as far as is known."""
         return self._times.get(facts(update)[0], (0, 0))[1]
+
+    def lapse(self, symbol: str) -> None:
+        """What was told of a market was told to a ledger that is lost: count from nought again."""
+        for fact, (told_ns, _) in self._times.items():
+            if fact.startswith(f"{symbol}:"):
+                self._times[fact] = (told_ns, 0)

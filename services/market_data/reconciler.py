@@ -24,18 +24,19 @@ from opensqt.ports import (
 from opensqt.runtime.metrics import Metrics
 from services.market_data.comparison import Comparison, Findings
 from services.market_data.config import MonitorConfig
+from services.market_data.market_comparison import is_new
 from services.market_data.position_checks import SIGHTING_INTERVAL_S, PositionChecks
 from services.market_data.stream_health import StreamHealth
 from services.market_data.telling import RETRY_S_MAX, RETRY_S_MIN, Teller
 
 PATIENCE: Final = 10
 """Comparisons that wait for an exchange whose look-ups lag."""
-REPEAT_NS: Final = 30 * 10**9
+REPEAT_NS: Final = 5 * 10**9
 """An update that was stored and that the ledger still does not know is told again after this, and
 then after twice as long each time."""
 REPEAT_NEW_NS: Final = 2 * 10**9
-"""The same while a grid is new: it may have been told to a ledger that was lost since."""
-DOUBLINGS_MAX: Final = 7
+"""The same while a grid is new, since nothing trades until it knows."""
+DOUBLINGS_MAX: Final = 4
 FORCED_TELLINGS: Final = 3
 """A forced order that was told so often and is not in the ledger took nothing from it."""
 NEW_GRID_RETRY_S_MAX: Final = 5.0
@@ -101,6 +102,8 @@ class Reconciler:
         self._run_id = clock.now_ns()
         self._comparisons = 0
         self._patience = PATIENCE
+        self._met: set[GridIdentity] = set()
+        """The grids that were new at the last comparison."""
         self.due = asyncio.Event()
         """Set to have a comparison made at once."""
         self._outcomes = metrics.counter(
@@ -189,6 +192,7 @@ class Reconciler:
         self._comparisons += 1
         trusted = self._health.compared
         findings = await self._comparison.run()
+        self._meet(findings)
         self._missing.set(len(findings.missing))
         self._orderless.set(findings.orderless)
         for order in findings.missing:
@@ -209,6 +213,13 @@ class Reconciler:
             _log.warning("order_events_missed", account=self._account, count=missed)
             self._health.renew()
 
+    def _meet(self, findings: Findings) -> None:
+        """A grid that is new knows nothing of what was told to the ledger before its own."""
+        new = {grid.identity for grid in findings.grids if is_new(grid)}
+        for symbol in {identity.symbol for identity in new - self._met}:
+            self._teller.told.lapse(symbol)
+        self._met = new
+
     async def _tell(self, findings: Findings, *, trusted: bool) -> int:
         """Store what the ledger does not know; how much of it the stream should have told."""
         missed = 0
@@ -218,8 +229,9 @@ class Reconciler:
         for update in findings.updates:
             now_ns = self._clock.now_ns()
             told_ns = told.when(update)
-            doublings = min(max(told.times(update) - 1, 0), DOUBLINGS_MAX)
-            if told_ns is not None and now_ns - told_ns < repeat_ns << doublings:
+            times = told.times(update)
+            doublings = min(times - 1, DOUBLINGS_MAX)
+            if times and told_ns is not None and now_ns - told_ns < repeat_ns << doublings:
                 self._comparison.was_told(update)
                 continue  # stored; the ledger is about to learn of it
             # What is dated in the future is not fresh for ever.

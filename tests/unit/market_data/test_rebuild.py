@@ -224,6 +224,21 @@ async def test_losing_it_again_and_again_loses_nothing(world: LostWorld) -> None
             await world.agree()
 
 
+async def test_a_ledger_that_is_lost_for_the_fifth_time_is_back_as_soon_as_for_the_first(
+    world: LostWorld,
+) -> None:
+    took_s: list[float] = []
+    async with lived(world):
+        for _ in range(5):
+            world.lose_everything()
+            await asyncio.sleep(1)
+            await world.register()
+            registered_ns = world.clock.now_ns()
+            await world.trading()
+            took_s.append((world.clock.now_ns() - registered_ns) / 1e9)
+    assert max(took_s) < 2, took_s
+
+
 async def test_looks_ups_do_not_grow_with_the_number_of_executions(world: LostWorld) -> None:
     await world.register()
     async with world.running(recheck_interval_s=600):
@@ -355,3 +370,16 @@ async def test_whatever_has_happened_it_comes_back(world: LostWorld, seed: int) 
         assert after.totals.realised_pnl == before.totals.realised_pnl
         await world.agree()
         assert len(world.venue.exchange.accounts["main"].fills) > 10
+
+
+async def test_what_was_put_aside_before_there_was_a_grid_is_taken_up(world: LostWorld) -> None:
+    async with lived(world):
+        world.lose_everything()
+        # Nobody is registered, and the stream goes on: the ledger does not know whose it is.
+        world.falls_to(59690, "1")
+        world.rises_to(60010)
+        await asyncio.sleep(1)
+        assert (await world.positions.quarantine()).items
+        await world.register()
+        assert (await world.trading()).standing is Standing.TRADING
+        await world.agree()
