@@ -5,11 +5,14 @@ from decimal import Decimal as D
 
 import pytest
 
-from opensqt.core.grid.book import GridBook, Slot, SlotStatus
+from opensqt.core.grid.book import GridBook, Slot, SlotStatus, Standing
 from opensqt.core.grid.invariants import book_problem
 from opensqt.core.grid.slots import SlotManager
 from opensqt.core.orders import OrderStatus
 from opensqt.testing.grids import batch_on, filled, grid, opening
+
+
+NOTHING = {"filled_quantity": D(0), "executed_quantity": D(0)}
 
 
 def sound() -> GridBook:
@@ -48,6 +51,10 @@ def test_a_sound_book_has_no_problem() -> None:
         (with_order(98, status=OrderStatus.NEW), "slot 98 has an order"),
         (with_order(99, filled_quantity=D(2)), "has 2 filled of 0.01"),
         (with_order(99, filled_quantity=D("0.005")), "is FILLED with 0.005 left"),
+        (with_order(99, executed_quantity=D("0.02")), "has 0.02 executed of 0.01 filled"),
+        (with_order(99, status=OrderStatus.NEW, **NOTHING), "no slot has a live order"),
+        (replace(sound(), standing=Standing.HALTED), "is HALTED for the reason ''"),
+        (replace(sound(), standing_reason="x"), "is TRADING for the reason 'x'"),
         (replace(sound(), slots={D("98.5"): Slot(price=D("98.5"))}), "off the grid"),
     ],
 )

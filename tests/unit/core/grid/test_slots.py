@@ -424,6 +424,7 @@ def test_contradictions_are_put_aside() -> None:
         (replace(good, symbol="ETHUSDT"), "not BUY ETHUSDT"),
         (replace(good, side=Side.SELL), "not SELL BTCUSDT"),
         (replace(good, quantity=D(2)), "we ordered 1, not 2"),
+        (replace(good, exchange_order_id="4712"), "our order 4711; 4712 is another one"),
         (good, "filled 1.5 of 1"),
         (update(order, OrderStatus.FILLED, "0.7"), "FILLED with 0.7 of 1"),
         (update(order, OrderStatus.NEW, "1.1"), "filled 1.1 of 1"),

@@ -6,7 +6,7 @@ made by a bug or damaged outside, and trading on it would make it worse.
 
 from collections.abc import Iterable
 
-from opensqt.core.grid.book import GridBook, Slot, SlotStatus
+from opensqt.core.grid.book import GridBook, Slot, SlotStatus, Standing
 from opensqt.core.numbers import ZERO, plain
 from opensqt.core.orders import Order, OrderStatus
 
@@ -19,7 +19,15 @@ def book_problem(book: GridBook) -> str:
             return f"{_name(slot)} lies at {plain(price)}, off the grid"
         if slot.order is not None and book.orders.get(slot.order.client_oid) != slot.order:
             return f"{_name(slot)} has an order {slot.order.client_oid} that the book has not"
-    return change_problem(book.slots.values(), book.orders.values())
+    if problem := change_problem(book.slots.values(), book.orders.values()):
+        return problem
+    for order in book.orders.values():
+        owner = book.slots.get(order.slot_price)
+        if not order.status.terminal and (owner is None or owner.order is None):
+            return f"order {order.client_oid} is {order.status}, and no slot has a live order there"
+    if (book.standing is Standing.HALTED) is not bool(book.standing_reason):
+        return f"the grid is {book.standing} for the reason {book.standing_reason!r}"
+    return ""
 
 
 def change_problem(slots: Iterable[Slot], orders: Iterable[Order]) -> str:
@@ -55,6 +63,9 @@ def _order_problem(order: Order) -> str:
         return f"has {plain(order.filled_quantity)} filled of {plain(order.quantity)}"
     if (order.status is OrderStatus.FILLED) is not (order.filled_quantity == order.quantity):
         return f"is {order.status} with {plain(order.remaining)} left"
+    if not order.executed_quantity <= order.filled_quantity:
+        executed = plain(order.executed_quantity)
+        return f"has {executed} executed of {plain(order.filled_quantity)} filled"
     return ""
 
 

@@ -26,6 +26,9 @@ def contradiction(account: str, order: Order, update: OrderUpdate, counted: Orde
         return f"the grid trades on account {account}, not {update.account}"
     if update.symbol != order.symbol or update.side is not order.side:
         return f"we ordered {order.side} {order.symbol}, not {update.side} {update.symbol}"
+    ours, theirs = order.exchange_order_id, update.exchange_order_id
+    if ours and theirs and ours != theirs:
+        return f"the exchange calls our order {ours}; {theirs} is another one under the same id"
     if update.quantity is not None and update.quantity != order.quantity:
         return f"we ordered {plain(order.quantity)}, not {plain(update.quantity)}"
     if (fill := update.execution) is not None:

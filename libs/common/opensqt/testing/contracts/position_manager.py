@@ -268,7 +268,7 @@ class PositionManagerContract(ABC):
         """An order that ended cannot be cancelled."""
         batch = batch_on(await positions.grid("btc"), opening(99))
         (order,) = (await reserve_on(positions, batch)).to_place
-        await positions.record("btc", (accepted(order, "7"),))
+        await positions.record("btc", (accepted(order, "4711"),))
         batch = batch_on(await positions.grid("btc"), cancel(order))
         (marked,) = (await reserve_on(positions, batch)).to_cancel
         assert marked.cancel_requested
