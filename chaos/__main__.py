@@ -13,7 +13,7 @@ from typing import Final
 
 from chaos.defects import DEFECTS
 from chaos.faults import Fault, all_faults
-from chaos.one_run import Outcome
+from chaos.one_run import Outcome, SilentError
 from chaos.report import Setting, page, table_lines
 from chaos.series import Series, run_series
 from opensqt.embedded.postgres_server import PostgresServerError
@@ -53,9 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         asyncio.run(_until_told(series, outcomes))
     except (KeyboardInterrupt, asyncio.CancelledError):
         print("interrupted; everything is stopped", flush=True)
-    except (StackError, PostgresServerError, OSError) as error:
-        print(f"the stage cannot be set: {error}", file=sys.stderr)
-        return EXIT_WRONG
+    except (StackError, PostgresServerError, SilentError, OSError) as error:
+        print(f"the stage cannot be set: {error}", file=sys.stderr, flush=True)
     return _finish(outcomes, options, seed, faults, time.monotonic() - began_s)
 
 

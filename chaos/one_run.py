@@ -86,7 +86,7 @@ async def one_run(
     try:
         async with asyncio.timeout(BOUND_S):
             before = await stage.orders_taken()
-            await _trading(stage, orders=WARM_ORDERS)
+            await trading(stage, orders=WARM_ORDERS)
             await asyncio.sleep(rng.uniform(0, STRIKE_WITHIN_S))
             try:
                 await fault.strike(stage, rng)
@@ -94,7 +94,7 @@ async def one_run(
                 reached = False
                 stage.note(str(error))
             struck_s = time.monotonic()
-            await _trading(stage, orders=1)
+            await trading(stage, orders=1)
             again_s = time.monotonic() - struck_s
             held_s = time.monotonic()
             findings = await _agreement(stage, defect)
@@ -102,7 +102,7 @@ async def one_run(
             orders = await stage.orders_taken() - before
             if not findings:
                 await stage.go_on()
-    except _SilentError as error:
+    except SilentError as error:
         findings = (Finding(kind=Kind.SILENT, text=str(error)), *await _standing(stage))
     except NO_ANSWER as error:
         findings = (Finding(kind=Kind.UNREADABLE, text=repr(error)),)
@@ -117,18 +117,22 @@ async def one_run(
     )
 
 
-class _SilentError(Exception):
+class SilentError(Exception):
     """Trading did not go on."""
 
 
-async def _trading(stage: Stage, *, orders: int) -> None:
-    """Wait until every process is ready and the exchange has then taken so many more orders."""
+async def trading(stage: Stage, *, orders: int) -> None:
+    """Wait until every process is ready and the exchange has then taken so many more orders.
+
+    Raises:
+        SilentError: That did not come in time, or a process does not start any more.
+    """
     deadline_s = time.monotonic() + TRADING_S
     wanted: int | None = None
     while True:
         given_up = await stage.given_up()
         if given_up:
-            raise _SilentError(f"the supervisor gave up: {', '.join(given_up)}")
+            raise SilentError(f"the supervisor gave up: {', '.join(given_up)}")
         whole = await stage.whole()
         if not whole:
             wanted = None
@@ -138,7 +142,7 @@ async def _trading(stage: Stage, *, orders: int) -> None:
             return
         if time.monotonic() > deadline_s:
             why = "no new order came" if whole else f"not ready: {', '.join(await stage.unready())}"
-            raise _SilentError(f"no trading in {TRADING_S:g} s: {why}")
+            raise SilentError(f"no trading in {TRADING_S:g} s: {why}")
         await asyncio.sleep(POLL_S)
 
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from chaos.defects import Defect
 from chaos.faults import Fault
-from chaos.one_run import Outcome, one_run
+from chaos.one_run import Outcome, one_run, trading
 from chaos.report import line_of
 from chaos.stage import Stage, open_stage
 
@@ -57,6 +57,7 @@ async def run_series(series: Series, tell: Tell, done: Callable[[Outcome], None]
 
     Raises:
         StackError: A stage could not be started.
+        SilentError: A stage does not trade, though nothing was broken yet.
     """
     rng = Random(series.seed)
     async with AsyncExitStack() as opened:
@@ -66,8 +67,9 @@ async def run_series(series: Series, tell: Tell, done: Callable[[Outcome], None]
             if stage is None:
                 started_s = time.monotonic()
                 stage = await opened.enter_async_context(open_stage(rng.getrandbits(32)))
+                await trading(stage, orders=1)
                 on_it = 0
-                tell(f"a new stage, ready after {time.monotonic() - started_s:.1f} s")
+                tell(f"a new stage trades after {time.monotonic() - started_s:.1f} s")
             outcome = await one_run(stage, fault, rng, defect=series.defect)
             on_it += 1
             tell(line_of(number, series.runs, outcome))
