@@ -216,6 +216,23 @@ async def test_an_expired_listen_key_costs_nothing(system: System) -> None:
     assert system.app.stream_status().epoch > epoch
 
 
+@pytest.mark.invariant(46)
+async def test_a_stream_that_falls_silent_without_a_word_is_noticed_and_renewed(
+    system: System,
+) -> None:
+    await system.place(59900, 59800)
+    await system.agree()
+    epoch = system.app.stream_status().epoch
+    assert system.paper.venue.listen_keys.expire_all()  # and nobody is told
+    system.paper.trade("59890.0", "0.004")
+    system.paper.trade("59790.0", "1")
+    await system.agree()
+    async with asyncio.timeout(10):
+        while system.app.stream_status().epoch == epoch:
+            await asyncio.sleep(0.05)
+    await system.verified()
+
+
 @pytest.mark.parametrize("seed", [1, 2])
 async def test_the_books_agree_after_a_rough_ride(system: System, seed: int) -> None:
     rng = random.Random(seed)
