@@ -41,10 +41,15 @@ class Line:
         self.state, self.client = process("state"), process("client")
         self.server = Server("state")
         self.server.process, self.server.target = self.state, self.target
+        self.heard: list[int] = []
         self.caller = Caller(self.client, self.server, self.network, random.Random(5))
 
     async def work(self) -> int:
         return await self.caller.call("work", lambda target: target.work())
+
+    async def follow(self) -> None:
+        async for number in self.caller.stream("watch", lambda target: target.watch()):
+            self.heard.append(number)
 
 
 @alone
@@ -105,12 +110,10 @@ async def test_what_the_callee_should_not_raise_is_told() -> None:
 @alone
 async def test_a_watch_ends_with_its_server() -> None:
     line = Line()
-    heard: list[int] = []
     the_loop().world.later(1.2, line.state.kill)
     with pytest.raises(DependencyError, match="died"):
-        async for number in line.caller.stream("watch", lambda target: target.watch()):
-            heard.append(number)
-    assert heard == [1, 2]
+        await line.follow()
+    assert line.heard == [1, 2]
 
 
 @alone
@@ -118,20 +121,14 @@ async def test_a_watch_that_falls_silent_is_given_up() -> None:
     line = Line()
     the_loop().world.later(1.2, line.state.stall)
     with pytest.raises(DependencyError, match="silent"):
-        async for _ in line.caller.stream("watch", lambda target: target.watch()):
-            pass
+        await line.follow()
     assert 6 < the_loop().now_s < 7
 
 
 @alone
 async def test_the_server_stops_telling_a_watcher_that_died() -> None:
     line = Line()
-
-    async def follow() -> None:
-        async for _ in line.caller.stream("watch", lambda target: target.watch()):
-            pass
-
-    line.client.spawn(follow())
+    line.client.spawn(line.follow())
     await asyncio.sleep(2)
     line.client.kill()
     await asyncio.sleep(0.1)
