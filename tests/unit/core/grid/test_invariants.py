@@ -11,7 +11,6 @@ from opensqt.core.grid.slots import SlotManager
 from opensqt.core.orders import OrderStatus
 from opensqt.testing.grids import batch_on, filled, grid, opening
 
-
 NOTHING = {"filled_quantity": D(0), "executed_quantity": D(0)}
 
 
