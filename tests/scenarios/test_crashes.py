@@ -95,10 +95,12 @@ async def test_market_data_dies_while_it_tells_of_a_fill(world: World, point: Cr
 async def test_the_state_dies_while_it_applies_a_fill(world: World, point: CrashPoint) -> None:
     await world.rest(59900)
     async with world.crash_at(point):
-        world.venue.fill(59900)
+        world.venue.fill(59900, "0.006")
+        await asyncio.sleep(0.1)
+        await world.kill("market_data")  # nobody tells it again but the bus
     await asyncio.sleep(10)
     book = await world.book()
-    assert (book.position, book.totals.fills) == (D("0.010"), 1)
+    assert (book.position, book.totals.fills) == (D("0.006"), 1)
     await world.agree()
 
 

@@ -57,7 +57,7 @@ async def test_a_fill_comes_again_after_a_reconnection(world: World) -> None:
     with Kept(world) as kept:
         await world.decide(buy(59900))
         await asyncio.sleep(0.1)
-        world.venue.fill(59900)
+        world.venue.fill(59900, "0.004")
     world.venue.tell(*kept.updates)
     await asyncio.sleep(0.1)
     await world.restart("market_data")  # which forgets what it has told
@@ -67,7 +67,8 @@ async def test_a_fill_comes_again_after_a_reconnection(world: World) -> None:
         await world.bus.publish(ORDER_UPDATES, ACCOUNT, update, message_id=f"again {number}")
     await asyncio.sleep(1)
     book = await world.book()
-    assert (book.position, book.totals.fills) == (D("0.010"), 1)
+    assert (book.position, book.totals.fills) == (D("0.004"), 1)
+    assert book.standing is Standing.TRADING, "a repetition is no contradiction"
     await world.agree()
 
 
@@ -151,14 +152,15 @@ async def test_the_stream_breaks_and_nothing_is_opened_before_all_is_compared(
 async def test_a_fill_is_looked_up_and_then_told(world: World) -> None:
     await world.rest(59900)
     with Kept(world) as kept:
-        world.venue.fill(59900)
+        world.venue.fill(59900, "0.004")
         await asyncio.sleep(11)  # two comparisons
-        assert (await world.slot(59900)).position_qty == D("0.010")
+        assert (await world.slot(59900)).position_qty == D("0.004")
     world.venue.tell(*kept.updates)
     await asyncio.sleep(1)
     book = await world.book()
-    assert (book.position, book.totals.fills) == (D("0.010"), 1)
-    assert book.slots[D(59900)].entry_cost == D("599.00")
+    assert (book.position, book.totals.fills) == (D("0.004"), 1)
+    assert book.slots[D(59900)].entry_cost == D("239.600")
+    assert book.standing is Standing.TRADING
     await world.agree()
 
 

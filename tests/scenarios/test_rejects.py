@@ -7,6 +7,7 @@ import pytest
 
 from opensqt.core.grid.book import SlotStatus
 from opensqt.core.orders import EndReason, OrderStatus, Purpose
+from opensqt.ports import ACTIONS
 from tests.scenarios.venue import BTC
 from tests.scenarios.world import World
 
@@ -68,11 +69,11 @@ async def test_dust_is_kept_and_not_traded_over_and_over(trading: World) -> None
     trading.venue.fill(59900, "0.002")  # the least that may be traded is 0.005
     trading.venue.end(order.client_oid, OrderStatus.CANCELED, EndReason.CANCEL_REQUESTED)
     await asyncio.sleep(1)
-    sent = len(trading.venue.sent)
+    sent, decided = len(trading.venue.sent), len(trading.bus.of(ACTIONS))
     await asyncio.sleep(60)
     slot = await trading.slot(59900)
     assert (slot.status, slot.position_qty) == (SlotStatus.FREE, D("0.002"))
-    assert len(trading.venue.sent) == sent
+    assert (len(trading.venue.sent), len(trading.bus.of(ACTIONS))) == (sent, decided)
     await trading.agree()
 
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal as D
 from typing import TypeVar
 
-from opensqt.core.events import OrderUpdate, UpdateSource
+from opensqt.core.events import Forced, OrderUpdate, UpdateSource
 from opensqt.core.grid.book import BatchRecord, GridBook, GridChange, apply_change
 from opensqt.core.grid.invariants import book_problem
 from opensqt.core.grid.results import Outcome
 from opensqt.core.grid.slots import SlotManager
-from opensqt.core.orders import Execution, Order, OrderStatus
+from opensqt.core.orders import EndReason, Execution, Order, OrderStatus, Side
 from opensqt.testing.grids import execution, update
 
 T = TypeVar("T")
@@ -49,10 +49,15 @@ class ModelExchange:
     orders: dict[str, Known] = field(default_factory=dict)
     refused: set[str] = field(default_factory=set)
     told: list[OrderUpdate] = field(default_factory=list)
+    forced: list[OrderUpdate] = field(default_factory=list)
+    """What it closed by force."""
 
     @property
     def position(self) -> D:
-        return sum((known.filled * known.order.side.sign for known in self.orders.values()), D(0))
+        return sum(
+            (known.filled * known.order.side.sign for known in self.orders.values()),
+            sum((u.filled_quantity * u.side.sign for u in self.forced), D(0)),
+        )
 
     @property
     def executions(self) -> list[Execution]:
@@ -84,6 +89,45 @@ class ModelExchange:
         """Tell of a cancel, and of the fills that were faster than it."""
         self.told.append(update(known.order, OrderStatus.CANCELED, known.filled))
         self.trade(known, known.order.quantity, known.order.price)
+
+    def force(self, share: D, price: D) -> OrderUpdate:
+        """Close a share of the position, in units of it, whoever wanted to keep it."""
+        held = self.position
+        name = f"autoclose-{len(self.forced)}"
+        side = Side.SELL if held > 0 else Side.BUY
+        fill = Execution(
+            execution_id=name,
+            client_oid=name,
+            symbol="BTCUSDT",
+            side=side,
+            price=price,
+            quantity=abs(held) * share,
+            fee=D(0),
+            fee_asset="USDT",
+            maker=False,
+            exchange_time_ns=1,
+            exchange_order_id=name,
+        )
+        told = OrderUpdate(
+            account="main",
+            symbol="BTCUSDT",
+            client_oid=name,
+            exchange_order_id=name,
+            side=side,
+            status=OrderStatus.FILLED,
+            end_reason=EndReason.NONE,
+            price=None,
+            quantity=fill.quantity,
+            filled_quantity=fill.quantity,
+            average_price=price,
+            execution=fill,
+            source=UpdateSource.STREAM,
+            exchange_time_ns=1,
+            receive_time_ns=1,
+            forced=Forced.LIQUIDATION,
+        )
+        self.forced.append(told)
+        return told
 
     def look_up(self, known: Known) -> OrderUpdate:
         """The state of an order, whose executions show in an average only."""

@@ -43,6 +43,8 @@ class Slots(RuleBasedStateMachine):
         self.waiting: list[str] = []
         """Orders that were committed, and of which nobody knows whether they will be sent."""
         self.committed: list[ActionBatch] = []
+        self.untaken = D(0)
+        """What was closed by force while the grid did not know yet that it held it."""
         self.now_ns = 1
 
     @initialize(
@@ -67,6 +69,7 @@ class Slots(RuleBasedStateMachine):
     # --- what the strategy wants --------------------------------------------------------------
 
     @rule(price=PRICES, side=st.sampled_from(Side), units=st.integers(1, 5))
+    @precondition(lambda self: self.book.standing is Standing.TRADING)
     def opens(self, price: int, side: Side, units: int) -> None:
         slot = self.book.slots.get(D(price))
         if slot is None or (slot.status is SlotStatus.FREE and not slot.position_qty):
@@ -88,7 +91,14 @@ class Slots(RuleBasedStateMachine):
     def cancels(self, data: st.DataObject) -> None:
         self.decides(cancel(data.draw(st.sampled_from(self.book.live_orders()))))
 
+    @rule(price=PRICES)
+    @precondition(lambda self: self.book.standing is Standing.HALTED)
+    def opens_while_it_is_halted(self, price: int) -> None:
+        batch = batch_on(self.book, opening(price))
+        self.is_refused(batch, RefusalReason.BOT_NOT_TRADING)
+
     @rule(price=PRICES, side=st.sampled_from(Side))
+    @precondition(lambda self: self.book.standing is Standing.TRADING)
     def opens_where_something_is(self, price: int, side: Side) -> None:
         slot = self.book.slots.get(D(price))
         if slot is not None and (slot.status is not SlotStatus.FREE or slot.position_qty):
@@ -169,9 +179,9 @@ class Slots(RuleBasedStateMachine):
             self.hears(told)
 
     @rule(data=st.data(), lost=st.booleans())
-    @precondition(lambda self: self.sent)
+    @precondition(lambda self: self.ledger.orders.keys() & self.sent.keys())
     def a_request_is_answered(self, data: st.DataObject, *, lost: bool) -> None:
-        oid = data.draw(st.sampled_from(list(self.sent)))
+        oid = data.draw(st.sampled_from([oid for oid in self.sent if oid in self.ledger.orders]))
         if oid in self.exchange.refused:
             status = OrderStatus.REJECTED
         elif oid in self.exchange.orders and not lost:
@@ -181,9 +191,10 @@ class Slots(RuleBasedStateMachine):
         self.records(oid, status)
 
     @rule(data=st.data())
-    @precondition(lambda self: self.waiting)
+    @precondition(lambda self: self.ledger.orders.keys() & self.waiting)
     def a_request_is_given_up_too_early(self, data: st.DataObject) -> None:
-        self.records(data.draw(st.sampled_from(self.waiting)), OrderStatus.NOT_PLACED)
+        waiting = [oid for oid in self.waiting if oid in self.ledger.orders]
+        self.records(data.draw(st.sampled_from(waiting)), OrderStatus.NOT_PLACED)
 
     @rule()
     def the_process_dies(self) -> None:
@@ -191,6 +202,42 @@ class Slots(RuleBasedStateMachine):
         rebuilt = self.ledger.rebuilt()
         assert rebuilt == self.book
         self.ledger.book = rebuilt
+
+    # --- what a person, or the exchange's own force, does to the whole grid -------------------
+
+    @rule(share=st.sampled_from([D("0.5"), D(1)]), ticks=st.integers(-3, 3), blind=st.booleans())
+    @precondition(lambda self: self.exchange.position)
+    def a_position_is_closed_by_force(self, share: D, ticks: int, *, blind: bool) -> None:
+        """Told after the fills that it closed, or before some of them were heard of."""
+        told = self.exchange.force(share, D(100 + ticks))
+        if not blind:
+            self.hears_everything()
+        taken = self.takes_over(told)
+        assert self.book.standing is Standing.HALTED
+        assert blind or self.untaken or taken == told.filled_quantity
+        self.untaken += (told.filled_quantity - taken) * told.side.sign
+        assert self.takes_over(told) == taken, "taking it over again changes nothing"
+
+    @rule()
+    @precondition(lambda self: self.book.standing is Standing.HALTED)
+    def a_person_resumes_it(self) -> None:
+        self.step(lambda m: m.resume(now_ns=self.now_ns))
+        assert self.book.standing is Standing.RECONCILING
+        self.is_compared_whole()
+
+    @rule()
+    @precondition(lambda self: len(self.ledger.changes) > 10)
+    def the_ledger_is_lost(self) -> None:
+        """Its successor has nothing but what the exchange tells."""
+        before = self.ledger.first.identity
+        identity = replace(before, epoch=before.epoch + 1)
+        self.ledger = ModelLedger(GridBook(identity=identity))
+        self.committed.clear()
+        self.untaken = D(0)
+        self.is_compared_whole()
+        for told in self.exchange.forced:
+            quantity = told.filled_quantity - self.takes_over(told)
+            self.untaken += quantity * told.side.sign
 
     # --- what holds all along -----------------------------------------------------------------
 
@@ -221,17 +268,15 @@ class Slots(RuleBasedStateMachine):
         """Everything becomes known in the end: then both sides say the same, to the last digit."""
         if not hasattr(self, "ledger"):
             return
-        for oid in self.waiting:
+        for oid in self.ledger.orders.keys() & self.waiting:
             self.records(oid, OrderStatus.NOT_PLACED)
-        for oid in self.exchange.refused:
+        for oid in self.ledger.orders.keys() & self.exchange.refused:
             self.records(oid, OrderStatus.REJECTED)
         for event in self.exchange.told:
             self.hears(event)
-        for known in self.exchange.orders.values():
-            for told in self.exchange.history(known):
-                self.hears(told)
+        self.hears_everything()
         book, exchange = self.book, self.exchange
-        assert book.position == exchange.position
+        assert book.position + self.untaken == exchange.position
         assert {order.client_oid for order in book.live_orders()} == {
             known.order.client_oid for known in exchange.open()
         }
@@ -239,7 +284,9 @@ class Slots(RuleBasedStateMachine):
             order = self.ledger.orders[oid]
             assert order.filled_quantity == order.executed_quantity == known.filled
             assert order.filled_quote == known.proceeds
-        assert book.totals.fills == len(exchange.executions)
+        shares = [o for o in self.ledger.orders.values() if o.client_oid not in exchange.orders]
+        forced = sum(len(o.execution_ids) for o in shares if o.filled_quantity)
+        assert book.totals.fills == len(exchange.executions) + forced
         assert book.totals.fees == FEE * len(exchange.executions)
 
     # --- steps --------------------------------------------------------------------------------
@@ -277,6 +324,25 @@ class Slots(RuleBasedStateMachine):
             self.step(lambda m: m.reserve(batch, deadline_ns=self.now_ns, now_ns=self.now_ns))
         assert refused.value.reason is reason
         assert self.book == before
+
+    def takes_over(self, told: OrderUpdate) -> D:
+        """How much of what was closed by force the grid had held."""
+        quantity: D = self.step(
+            lambda m: m.force(
+                told, offered=told.filled_quantity, elsewhere=D(0), now_ns=self.now_ns
+            )
+        ).value.quantity
+        return quantity
+
+    def hears_everything(self) -> None:
+        for known in self.exchange.orders.values():
+            for told in self.exchange.history(known):
+                self.hears(told)
+
+    def is_compared_whole(self) -> None:
+        self.hears_everything()
+        epoch = self.book.identity.epoch
+        self.step(lambda m: m.confirm(epoch=epoch, now_ns=self.now_ns))
 
     def hears(self, event: OrderUpdate) -> None:
         outcome = self.step(lambda m: m.apply(event, now_ns=self.now_ns))
