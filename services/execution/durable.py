@@ -50,6 +50,10 @@ holds one, and there must be some left for everybody else."""
 
 KEPT: Final = timedelta(hours=6)
 """Workflows that finished earlier are deleted."""
+ABANDONED_AFTER: Final = timedelta(minutes=15)
+"""A workflow of our name that does not run here is another process's, which should not be there; if
+it is still not over after this, that process is gone, and recovery comes at a start only."""
+
 SWEEP_INTERVAL_S: Final = 600.0
 SWEEP_SIZE: Final = 500
 SWEEP_PAUSE_S: Final = 1.0
@@ -215,36 +219,50 @@ class DurableSettlement:
             self._running.pop(task.task_id, None)
 
     async def _sweep(self) -> None:
-        """Give up what another version began; delete what finished long ago."""
-        pause_s = SWEEP_INTERVAL_S
-        try:
-            await self._give_up_other_versions()
-        except DBOS_ERRORS as problem:
-            _log.warning("tasks_of_other_versions_not_given_up", problem=str(problem))
+        """Give up what nobody will go on with; delete what finished long ago."""
+        pause_s, started = 0.0, False
         while True:
             await asyncio.sleep(pause_s)
             pause_s = SWEEP_INTERVAL_S
             try:
+                await self._give_up_stranded(recovered=started)
+                started = True
                 if await self._delete_finished() == SWEEP_SIZE:
                     pause_s = SWEEP_PAUSE_S
             except DBOS_ERRORS as problem:
-                _log.warning("finished_workflows_not_deleted", problem=str(problem))
+                _log.warning("settle_workflows_not_swept", problem=str(problem))
 
-    async def _give_up_other_versions(self) -> None:
-        """Workflows with other steps cannot be replayed; the reaper finds what they left."""
+    async def _give_up_stranded(self, *, recovered: bool) -> None:
+        """What another version began cannot be replayed, what a process began that is gone is not.
+
+        The reaper finds what they left.
+
+        Args:
+            recovered: What was left of our own before the start has been taken up.
+        """
         unfinished = await DBOS.list_workflows_async(
             status=["PENDING", "ENQUEUED"],
             name=WORKFLOW_NAME,
             load_input=False,
             load_output=False,
         )
-        others = [s for s in unfinished if s.app_version != _version_of(self._account)]
-        if others:
-            await DBOS.cancel_workflows_async([status.workflow_id for status in others])
+        abandoned_ms = self._clock.now_ns() / 1e6 - ABANDONED_AFTER / timedelta(milliseconds=1)
+        stranded = [
+            status
+            for status in unfinished
+            if status.app_version != _version_of(self._account)
+            or (
+                recovered
+                and status.workflow_id not in self._running
+                and (status.created_at or 0) < abandoned_ms
+            )
+        ]
+        if stranded:
+            await DBOS.cancel_workflows_async([status.workflow_id for status in stranded])
             _log.warning(
                 "settle_tasks_left_to_reaper",
-                tasks=len(others),
-                versions=sorted({status.app_version or "" for status in others}),
+                tasks=len(stranded),
+                versions=sorted({status.app_version or "" for status in stranded}),
             )
 
     async def _delete_finished(self) -> int:

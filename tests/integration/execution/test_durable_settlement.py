@@ -193,3 +193,23 @@ async def test_a_killed_process_leaves_its_tasks_to_the_next(
         assert not await settlement.see_to(again)
     assert statuses(database) == {"alpha:7": "SUCCESS"}
     assert rounds.of == {("gb7",): 2}
+
+
+@pytest.mark.invariant(18)
+async def test_what_a_second_process_began_is_given_up_once_it_is_gone(
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(durable_module, "SWEEP_INTERVAL_S", 0.2)
+    monkeypatch.setattr(durable_module, "ABANDONED_AFTER", timedelta(seconds=4))
+    marks = tmp_path / "round"
+    async with durable(database, Rounds(3600.0)) as settlement, asyncio.timeout(60):
+        await settlement.see_to(task(1))
+        async with victim(database, marks) as process:
+            while not marks.exists():
+                await asyncio.sleep(0.05)
+            assert statuses(database)["alpha:7"] == "PENDING"
+            process.kill()
+            await process.wait()
+        while statuses(database)["alpha:7"] == "PENDING":
+            await asyncio.sleep(0.1)
+        assert statuses(database) == {"alpha:1": "PENDING", "alpha:7": "CANCELLED"}
