@@ -73,6 +73,11 @@ def test_an_order_without_an_intent_is_a_duplicate_from_the_first_on() -> None:
     assert comparison.duplicates == 3
 
 
+def test_what_the_exchange_did_by_itself_is_no_duplicate() -> None:
+    accepted = {"a1": 1, "autoclose-8000000025": 1, "adl_autoclose": 2}
+    assert compare(LEDGER, replace(EXCHANGE, accepted=accepted)).duplicates == 0
+
+
 def test_an_intent_that_never_arrived_is_none() -> None:
     assert compare(LEDGER, replace(EXCHANGE, accepted={"a1": 1})).duplicates == 0
 

@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
+from opensqt.core.events import Forced
+from opensqt.core.exchange.forced import forced_by_id
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenOrder:
@@ -114,10 +117,12 @@ def compare(ledger: LedgerBooks, exchange: ExchangeBooks) -> Comparison:
             differences.append(f"order {client_oid}: open on the exchange, no slot has it")
         else:
             differences.append(f"order {client_oid}: the slot has {ours}, the exchange {theirs}")
-    # An intent stands for one order; an order without an intent is one too many from the first on.
+    # An intent stands for one order; an order without an intent is one too many from the first on,
+    # unless it is the exchange's own.
     duplicates = sum(
         times - (1 if client_oid in ledger.intents else 0)
         for client_oid, times in exchange.accepted.items()
+        if forced_by_id(client_oid) is Forced.NONE
     )
     return Comparison(
         ledger=ledger,
