@@ -25,20 +25,36 @@ class Journal:
     def __init__(self) -> None:
         self.begun: dict[str, SettleTask] = {}
         self.over: set[str] = set()
+        self._owners: dict[str, Process] = {}
 
     def pending(self) -> tuple[SettleTask, ...]:
         """Tasks that have begun and are not over."""
         return tuple(task for task_id, task in self.begun.items() if task_id not in self.over)
+
+    def seen_to(self) -> tuple[SettleTask, ...]:
+        """Pending tasks of processes that are there.
+
+        What a second executor began and left is given up by the first after a quarter of an hour,
+        which is longer than a run.
+        """
+        return tuple(t for t in self.pending() if self._owners[t.task_id].alive)
 
     def clear(self) -> None:
         """The volume is lost."""
         self.begun.clear()
         self.over.clear()
 
-    def begin(self, task: SettleTask) -> bool:
-        """Note a task; False when it is over already."""
+    def begin(self, task: SettleTask, owner: Process) -> bool:
+        """Note a task of a process; False when it is over already."""
         self.begun.setdefault(task.task_id, task)
+        self._owners[task.task_id] = owner
         return task.task_id not in self.over
+
+    def take_up(self, owner: Process) -> tuple[SettleTask, ...]:
+        """Give a process that starts all that is pending."""
+        tasks = self.pending()
+        self._owners |= {task.task_id: owner for task in tasks}
+        return tasks
 
     def end(self, task_id: str) -> None:
         """Note that a task is over."""
@@ -66,7 +82,9 @@ class JournaledSettlement:
         """Begin with a task, unless one of its id has begun before."""
         if task.task_id in self._running:
             return True
-        new = await self._database.ask(self._process, lambda: self._journal.begin(task))
+        new = await self._database.ask(
+            self._process, lambda: self._journal.begin(task, self._process)
+        )
         if new:
             self._begin(task)
         return new
@@ -82,7 +100,7 @@ class JournaledSettlement:
 
     async def __aenter__(self) -> Self:
         """Take up what was left."""
-        for task in await self._sure(self._journal.pending):
+        for task in await self._sure(lambda: self._journal.take_up(self._process)):
             self._begin(task)
         return self
 
