@@ -51,6 +51,8 @@ class ModelExchange:
     told: list[OrderUpdate] = field(default_factory=list)
     forced: list[OrderUpdate] = field(default_factory=list)
     """What it closed by force."""
+    time_ns: int = 0
+    """Of what happened last; every execution has a time of its own."""
 
     @property
     def position(self) -> D:
@@ -76,6 +78,7 @@ class ModelExchange:
         quantity = min(quantity, known.order.quantity - known.filled)
         name = f"{known.order.client_oid}-{len(known.executions)}"
         fill = execution(known.order, name, quantity, price=price, fee=str(FEE))
+        fill = replace(fill, exchange_time_ns=self._now_ns())
         known.executions.append(fill)
         whole = known.filled == known.order.quantity
         known.status = OrderStatus.FILLED if whole else OrderStatus.PARTIALLY_FILLED
@@ -105,7 +108,7 @@ class ModelExchange:
             fee=D(0),
             fee_asset="USDT",
             maker=False,
-            exchange_time_ns=1,
+            exchange_time_ns=self._now_ns(),
             exchange_order_id=name,
         )
         told = OrderUpdate(
@@ -128,6 +131,18 @@ class ModelExchange:
         )
         self.forced.append(told)
         return told
+
+    def everything(self) -> list[OrderUpdate]:
+        """All that ever happened, in order of time, and then how every order stands."""
+        histories = [self.history(known) for known in self.orders.values()]
+        fills = [told for history in histories for told in history[:-1]]
+        fills += self.forced
+        fills.sort(key=lambda told: told.execution.exchange_time_ns if told.execution else 0)
+        return [*fills, *(history[-1] for history in histories)]
+
+    def _now_ns(self) -> int:
+        self.time_ns += 1
+        return self.time_ns
 
     def look_up(self, known: Known) -> OrderUpdate:
         """The state of an order, whose executions show in an average only."""

@@ -21,7 +21,7 @@ from hypothesis.stateful import (
 
 from opensqt.core.actions import Action, ActionBatch
 from opensqt.core.errors import Refusal, RefusalReason
-from opensqt.core.events import OrderUpdate
+from opensqt.core.events import Forced, OrderUpdate
 from opensqt.core.grid.book import Direction, GridBook, SlotStatus, Standing
 from opensqt.core.grid.results import PlacementResult
 from opensqt.core.orders import Order, OrderStatus, Purpose, Side
@@ -228,16 +228,21 @@ class Slots(RuleBasedStateMachine):
     @rule()
     @precondition(lambda self: len(self.ledger.changes) > 10)
     def the_ledger_is_lost(self) -> None:
-        """Its successor has nothing but what the exchange tells."""
+        """Its successor has nothing but what the exchange tells, in order of time."""
         before = self.ledger.first.identity
         identity = replace(before, epoch=before.epoch + 1)
         self.ledger = ModelLedger(GridBook(identity=identity))
         self.committed.clear()
-        self.untaken = D(0)
-        self.is_compared_whole()
-        for told in self.exchange.forced:
-            quantity = told.filled_quantity - self.takes_over(told)
-            self.untaken += quantity * told.side.sign
+        untaken, self.untaken = self.untaken, D(0)
+        for told in self.exchange.everything():
+            if told.forced is Forced.NONE:
+                self.hears(told)
+            else:
+                quantity = told.filled_quantity - self.takes_over(told)
+                self.untaken += quantity * told.side.sign
+        epoch = self.book.identity.epoch
+        self.step(lambda m: m.confirm(epoch=epoch, now_ns=self.now_ns))
+        assert untaken or not self.untaken, "whoever hears it in order leaves nothing out"
 
     # --- what holds all along -----------------------------------------------------------------
 
