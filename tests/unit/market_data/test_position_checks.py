@@ -87,6 +87,39 @@ async def test_fills_that_wait_for_the_bus_are_no_divergence(world: World) -> No
         assert not any(check.diverging for check in checks(world))
 
 
+async def test_fills_that_wait_for_the_ledger_are_no_divergence(world: World) -> None:
+    async with world.running(recheck_interval_s=2):
+        await world.place(59900)
+        await asyncio.sleep(0.1)
+        world.takes_in.clear()
+        world.venue.trade(BTC, D("59890.0"), D(1))
+        await asyncio.sleep(60)
+        assert checks(world)[-1].difference == D("0.010")
+        assert not any(check.diverging for check in checks(world))
+        world.takes_in.set()
+        await asyncio.sleep(10)
+        assert checks(world)[-1].difference == 0
+
+
+async def test_what_is_on_its_way_does_not_make_a_divergence_forgotten(world: World) -> None:
+    async with world.running(recheck_interval_s=2):
+        await world.place(59900)
+        trade_by_hand(world, "0.5")
+        await asyncio.sleep(20)
+        assert checks(world)[-1].diverging
+        world.takes_in.clear()
+        world.venue.trade(BTC, D("59890.0"), D(1))
+        await asyncio.sleep(10)
+        on_its_way = checks(world)[-1]
+        assert (on_its_way.difference, on_its_way.diverging) == (D("0.510"), False)
+        world.takes_in.set()
+        before = len(checks(world))
+        await asyncio.sleep(3)
+        told = checks(world)[before:]
+        assert told
+        assert all(check.diverging and check.difference == D("0.500") for check in told)
+
+
 async def test_a_busy_market_neither_hides_a_divergence_nor_makes_one(world: World) -> None:
     async with world.running(recheck_interval_s=2):
         trade_by_hand(world, "0.5")

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from opensqt.core.actions import ActionBatch, Place
-from opensqt.core.events import Forced
+from opensqt.core.events import Forced, OrderUpdate
 from opensqt.core.exchange.orders import OrderRequest, OrderType
 from opensqt.core.grid.book import Direction, GridBook, GridIdentity, SlotStatus, Standing
+from opensqt.core.grid.results import Applied
 from opensqt.core.orders import Order, Purpose, Side
 from opensqt.runtime.metrics import Metrics
 from opensqt.testing.memory_store import MemoryStore
@@ -28,6 +29,14 @@ class Losable:
 
     def __init__(self) -> None:
         self.ledger: Any = None
+        self.applies = asyncio.Event()
+        """Cleared, order updates wait."""
+        self.applies.set()
+
+    async def apply(self, update: OrderUpdate) -> Applied:
+        await self.applies.wait()
+        applied: Applied = await self.ledger.apply(update)
+        return applied
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.ledger, name)
@@ -211,6 +220,18 @@ async def test_fills_while_it_is_rebuilt_are_counted_once(world: LostWorld) -> N
             await asyncio.sleep(0.1)
         await world.trading()
         await asyncio.sleep(5)
+        await world.agree()
+
+
+async def test_what_was_told_is_not_yet_known(world: LostWorld) -> None:
+    async with lived(world):
+        world.lose_everything()
+        world.positions.applies.clear()
+        await world.register()
+        await asyncio.sleep(60)
+        assert (await world.grid()).standing is Standing.RECONCILING
+        world.positions.applies.set()
+        assert (await world.trading()).standing is Standing.TRADING
         await world.agree()
 
 

@@ -70,6 +70,9 @@ class World:
         self.metrics = Metrics()
         self.applied: list[OrderUpdate] = []
         self.put_aside: list[OrderUpdate] = []
+        self.takes_in = asyncio.Event()
+        """Cleared, what is told waits on the bus for the ledger."""
+        self.takes_in.set()
 
     async def register(
         self, bot_id: str = "alpha", *, account: str = "main", epoch: int = 7
@@ -120,6 +123,7 @@ class World:
     async def take_in(self) -> None:
         async with self.bus.subscribe(ORDER_UPDATES, durable="state") as updates:
             async for received in updates:
+                await self.takes_in.wait()
                 applied = await self.positions.apply(received.event)
                 (self.put_aside if applied.quarantined else self.applied).append(received.event)
                 await received.ack()
