@@ -35,6 +35,8 @@ T = TypeVar("T")
 
 TIMEOUT_S: Final = 10.0
 """How long the connector waits for an answer."""
+ANSWER_S_MAX: Final = 1.0
+"""An answer that is on its way comes within this, if nothing is wrong."""
 CLOCK_INTERVAL_S: Final = 15.0
 """How often the clocks are compared."""
 AHEAD_MAX_NS: Final = 10**9
@@ -102,7 +104,16 @@ class ExchangeWorld:
         self.epochs = 0
         self.under_way = 0
         """Requests that change something and are not over."""
-        self._waiting: dict[asyncio.Future[Any], None] = {}
+        self._waiting: dict[asyncio.Future[Any], tuple[Process, float]] = {}
+        """Requests without an answer yet: who sent them, and when."""
+
+    @property
+    def awaits_lost_answer(self) -> bool:
+        """Somebody still waits for an answer that is not on its way."""
+        long_ago_s = self.loop.now_s - ANSWER_S_MAX
+        return any(
+            process.alive and sent_s < long_ago_s for process, sent_s in self._waiting.values()
+        )
 
     def now_ns(self) -> int:
         """By the exchange's clock."""
@@ -127,7 +138,7 @@ class ExchangeWorld:
             for market in tuple(self.markets):
                 market(price)
 
-    async def request(self, link: Link, work: Callable[[], T]) -> T:
+    async def request(self, process: Process, link: Link, work: Callable[[], T]) -> T:
         """Send a request; `work` is done when it arrives.
 
         Raises:
@@ -140,7 +151,7 @@ class ExchangeWorld:
             if self.conditions.down:
                 raise _NotConnectedError("the exchange cannot be reached")
         answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._waiting[answer] = None
+        self._waiting[answer] = (process, self.loop.now_s)
         self.under_way += 1
         if self.network.happens(FaultKind.LOSE, link):
             self.under_way -= 1
@@ -378,7 +389,7 @@ class ExchangeClient:
             return at_once(world.side.place(order))
 
         try:
-            result = await world.request(Link.ORDERS, arrived)
+            result = await world.request(self._process, Link.ORDERS, arrived)
         except _NotConnectedError:
             return _placed(order, OrderStatus.NOT_PLACED, EndReason.EXCHANGE_UNAVAILABLE)
         except _LimitedError:
@@ -403,7 +414,7 @@ class ExchangeClient:
             return at_once(world.side.cancel(order))
 
         try:
-            return await world.request(Link.ORDERS, arrived)
+            return await world.request(self._process, Link.ORDERS, arrived)
         except _NotConnectedError:
             return CancelAnswer(outcome=CancelOutcome.REFUSED, text="not connected")
         except _LimitedError:
@@ -440,7 +451,7 @@ class ExchangeClient:
             return read()
 
         try:
-            return await world.request(Link.LOOK_UPS, arrived)
+            return await world.request(self._process, Link.LOOK_UPS, arrived)
         except _LimitedError:
             self._hold()
             raise DependencyError("429") from None

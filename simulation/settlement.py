@@ -60,6 +60,10 @@ class Journal:
         """Note that a task is over."""
         self.over.add(task_id)
 
+    def let_go(self) -> None:
+        """The run is over: keep nothing of its processes."""
+        self._owners.clear()
+
 
 class JournaledSettlement:
     """Implements `services.execution.settlement.Settlement`.

@@ -13,6 +13,7 @@ from opensqt.runtime import crash_points
 from opensqt.runtime.bot_config import BotConfig
 from opensqt.testing.virtual_time import START_NS
 from services.execution.app import ExecutionApp
+from services.execution.config import TimingConfig
 from services.market_data.app import MarketDataApp
 from services.market_data.config import MonitorConfig
 from services.risk.app import RiskApp
@@ -39,18 +40,18 @@ from simulation.venue import ExchangeSide
 ACCOUNT: Final = "main"
 BOT: Final = "btc"
 
-RECHECK_S: Final = 3.0
+RECHECKS_S: Final = (3.0, 3.0, 5.0, 8.0)
 """How often ledger and exchange are compared; often, since a run is short."""
+ANSWERS_MS: Final = (800, 2000, 5000)
+"""How long an answer of the exchange is awaited."""
 LOOK_S: Final = 0.25
 """How often is looked whether everything has come to rest."""
-QUIET_S: Final = 2.5 * RECHECK_S
-"""Nothing must change for so long: long enough for a comparison to find what was missed."""
+QUIET_RECHECKS: Final = 2.5
+"""Nothing must change for so many intervals of comparing, so that what was missed is found."""
 REST_S_MAX: Final = 120.0
 """After so long everything must have come to rest."""
 AGAIN_S_MAX: Final = 20.0
 """Once mended, it must trade within this."""
-
-CONFIG: Final = MonitorConfig(recheck_interval_s=RECHECK_S)
 
 
 def run(plan: Plan, observer: Observer) -> Trace:
@@ -98,6 +99,9 @@ class World:
     def __init__(self, plan: Plan, observer: Observer, loop: SimulationLoop) -> None:
         self._plan = plan
         self._loop = loop
+        settings = plan.stream("settings")
+        self._recheck_s = settings.choice(RECHECKS_S)
+        self._answer_ms = settings.choice(ANSWERS_MS)
         self.trace = Trace()
         self.observer = GuardedObserver(loop, observer, self.trace)
         self.gate: Gate | None = None
@@ -166,7 +170,7 @@ class World:
                 account=ACCOUNT,
                 bot_id=BOT,
                 stores=self.database.stores,
-                settle_tasks=lambda: len(journal.pending()),
+                settle_tasks=lambda: len(journal.seen_to()),
             )
         )
         self.market.begin()
@@ -192,6 +196,7 @@ class World:
         for part in self.parts.values():
             part.shut()
         self._loop.world.kill()
+        self.journal.let_go()
 
     # --- the end ---------------------------------------------------------------------------------
 
@@ -199,7 +204,7 @@ class World:
         """Wait until everything is settled and nothing has changed for a while."""
         began_s = since_s = self._loop.now_s
         before: object = None
-        while self._loop.now_s - since_s < QUIET_S:
+        while self._loop.now_s - since_s < QUIET_RECHECKS * self._recheck_s:
             await asyncio.sleep(LOOK_S)
             restless = self._restless()
             now = self._signature()
@@ -219,8 +224,13 @@ class World:
         began_s = self._loop.now_s
         self._note("the market moves again")
         self.market.moves = True
+        # A grid that is full waits for the market to come to its exits, on whichever side.
+        nudges = [6.0, 8.0, 12.0, 14.0]
         while self._loop.now_s - began_s < AGAIN_S_MAX:
             await asyncio.sleep(LOOK_S)
+            if self._loop.now_s - began_s > next(iter(nudges), AGAIN_S_MAX):
+                del nudges[0]
+                self.market.jump(self._plan.levels * (-1 if len(nudges) % 2 else 1))
             enough = self.observer.accepted_orders > accepted and self.observer.fills > fills
             if enough or not trades:
                 return
@@ -255,10 +265,12 @@ class World:
                 return f"{order.client_oid} is in doubt: {order.status}"
         if waiting := self.broker.unacknowledged(ORDER_UPDATES):
             return f"{waiting} order updates wait for the ledger"
-        if tasks := self.journal.pending():
+        if tasks := self.journal.seen_to():
             return f"settle task {tasks[0].task_id} is not over"
         if self.exchange.under_way:
             return "a request to the exchange is under way"
+        if self.exchange.awaits_lost_answer:
+            return "an answer of the exchange is awaited, and lost"
         return ""
 
     def _signature(self) -> object:
@@ -315,7 +327,7 @@ class World:
             bus=self.broker.connect(process),
             clock=process,
             metrics=NO_METRICS,
-            config=CONFIG,
+            config=MonitorConfig(recheck_interval_s=self._recheck_s),
         )
         return Application(target=app, prepare=app.prepare, run=app.run)
 
@@ -328,6 +340,7 @@ class World:
             clock=process,
             settlement=partial(JournaledSettlement, self.journal, self.database, process),
             metrics=NO_METRICS,
+            timing=TimingConfig(answer_ms=self._answer_ms),
         )
         return Application(target=app, run=app.run)
 
