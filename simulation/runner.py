@@ -117,7 +117,11 @@ def _workers(jobs: int, defect: str) -> Iterator[ProcessPoolExecutor]:
 def _begin(defect: str) -> None:
     """A process begins: the defect, if there is one, stays for as long as it lives."""
     if defect:
-        contextlib.ExitStack().enter_context(switched_on(defect))
+        _for_good.enter_context(switched_on(defect))
+
+
+_for_good: Final = contextlib.ExitStack()
+"""Closed by nobody: what is entered here ends with the process."""
 
 
 class _Progress:
