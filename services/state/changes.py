@@ -6,7 +6,7 @@ from typing import TypeVar
 import structlog
 
 from opensqt.core.errors import Refusal
-from opensqt.core.grid.book import GridBook, Standing
+from opensqt.core.grid.book import GridBook
 from opensqt.core.grid.results import Outcome
 from opensqt.core.grid.slots import SlotManager
 from opensqt.ports import NOTHING_MORE, Clock, StateStore, Wanted
@@ -56,7 +56,7 @@ class Changes:
 
         def decided(book: GridBook) -> Outcome[T]:
             nonlocal traded
-            traded = book.standing is not Standing.HALTED
+            traded = not book.standing_reason
             outcome = decide(book)
             crash_point(CrashPoint.APPLYING_BEFORE_COMMIT)
             return outcome
@@ -70,7 +70,7 @@ class Changes:
                 raise
         crash_point(CrashPoint.APPLYING_AFTER_COMMIT)
         self._commit_seconds.labels(operation).observe((self._clock.now_ns() - started_ns) / 1e9)
-        if traded and outcome.book.standing is Standing.HALTED:
+        if traded and outcome.book.standing_reason:
             self._halts.labels(bot_id).inc()
             _log.error("grid_halted", bot=bot_id, reason=outcome.book.standing_reason)
         return outcome

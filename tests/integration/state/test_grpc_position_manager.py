@@ -135,7 +135,7 @@ async def test_a_lost_answer_to_a_reservation_is_the_callers_to_resolve(
 
 
 async def test_a_halt_says_who_did_it_by_certificate(service: Loopback, store: MemoryStore) -> None:
-    await store.register(identity(), now_ns=1)
+    await register(store)
     positions = GrpcPositionManager(service.channel("cli"))
     await positions.halt_grid("btc", reason="a bad feeling", by="somebody else")
     book = await positions.grid("btc")

@@ -41,6 +41,5 @@ def standing_problem(book: GridBook | None) -> tuple[str, ...]:
     """What the grid's own standing says against trading, as `BotStatus.waiting_for` has it."""
     if book is None or book.standing is Standing.TRADING:
         return ()
-    if book.standing is Standing.RECONCILING:
-        return ("reconciliation",)
-    return (f"halted: {book.standing_reason}",)
+    halted = (f"halted: {book.standing_reason}",) if book.standing_reason else ()
+    return ("reconciliation", *halted) if book.standing is Standing.RECONCILING else halted

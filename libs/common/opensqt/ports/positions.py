@@ -77,7 +77,10 @@ class PositionManager(Protocol):
         ...
 
     async def halt_grid(self, bot_id: str, *, reason: str, by: str) -> int:
-        """Halt a grid until `resume_grid`; the revision after it. A halted one keeps its reason."""
+        """Halt a grid until `resume_grid`; the revision after it. A halted one keeps its reason.
+
+        One that is RECONCILING stays so, and is HALTED when it is confirmed.
+        """
         ...
 
     async def resume_grid(self, bot_id: str, *, by: str) -> int:

@@ -1,17 +1,19 @@
 """Forced orders: what the exchange closed by itself leaves the slots, once, and the grid halts."""
 
+from dataclasses import replace
 from decimal import Decimal as D
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from opensqt.core.errors import Refusal, RefusalReason
 from opensqt.core.events import OrderUpdate
 from opensqt.core.grid.book import Direction, GridBook, SlotStatus, Standing
 from opensqt.core.grid.invariants import book_problem
 from opensqt.core.grid.slots import SlotManager
 from opensqt.core.orders import OrderStatus, Side
-from opensqt.testing.grids import batch_on, filled, forced, grid, opening, update
+from opensqt.testing.grids import batch_on, closing, filled, forced, grid, opening, update
 
 pytestmark = pytest.mark.invariant(49)
 
@@ -122,7 +124,7 @@ def test_a_grid_that_holds_the_other_way_loses_nothing() -> None:
 
 def test_every_execution_of_a_forced_order_counts() -> None:
     book, _ = taken(holding({98: "1", 99: "1"}), forced("1", execution_id="x1"))
-    resumed = SlotManager(book).resume(now_ns=1).book
+    resumed = replace(book, standing=Standing.TRADING, standing_reason="")
     book, _ = taken(resumed, forced("0.5", execution_id="x2"))
     assert held(book) == {98: "0.5"}
     assert book.standing is Standing.HALTED
@@ -153,3 +155,20 @@ def test_quantities_money_and_fees_add_up(holdings: dict[int, int], units: int, 
     assert book.totals.realised_pnl == took * D("95.37") - (cost_before - cost)
     if took == quantity:
         assert book.totals.fees - before.totals.fees == D(fee) / 10**6
+
+
+@pytest.mark.invariant(17)
+def test_a_grid_that_was_not_compared_yet_places_nothing_and_is_halted_afterwards() -> None:
+    """A lost ledger's exits may rest on the exchange; placing them again would double them."""
+    book = replace(holding({98: "1", 99: "1"}), standing=Standing.RECONCILING)
+    book, _ = taken(book, forced("1"))
+    assert book.standing is Standing.RECONCILING
+    batch = batch_on(book, closing(book, 98))
+    with pytest.raises(Refusal) as refused:
+        SlotManager(book).reserve(batch, deadline_ns=1, now_ns=1)
+    assert refused.value.reason is RefusalReason.BOT_NOT_TRADING
+    book = SlotManager(book).confirm(epoch=book.identity.epoch, now_ns=1).book
+    assert (book.standing, book.standing_reason[:11]) == (Standing.HALTED, "LIQUIDATION")
+    book = SlotManager(book).resume(now_ns=1).book
+    book = SlotManager(book).confirm(epoch=book.identity.epoch, now_ns=1).book
+    assert (book.standing, book.standing_reason) == (Standing.TRADING, "")

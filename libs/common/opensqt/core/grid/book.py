@@ -141,7 +141,7 @@ class GridBook:
     batches: Mapping[str, BatchRecord] = field(default_factory=lambda: MappingProxyType({}))
     standing: Standing = Standing.RECONCILING
     standing_reason: str = ""
-    """Why it is HALTED, for a person."""
+    """Why it is HALTED, for a person; of a RECONCILING grid: why it will be, once confirmed."""
 
     @property
     def position(self) -> Decimal:

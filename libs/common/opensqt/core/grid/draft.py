@@ -125,6 +125,17 @@ class Draft:
             )
         self._totals = totals
 
+    def halt(self, reason: str) -> None:
+        """Halt the grid; the first reason stays.
+
+        One that was not compared yet stays RECONCILING until it is, since closing would not be
+        safe either: the exchange may have an order that closes the same.
+        """
+        standing, known = self._standing
+        if not known:
+            reconciling = standing is Standing.RECONCILING
+            self.stand(Standing.RECONCILING if reconciling else Standing.HALTED, reason)
+
     def stand(self, standing: Standing, reason: str = "") -> None:
         """Say whether the grid may trade from here on; `reason` is for a person."""
         self._standing = (standing, reason[:REASON_LENGTH_MAX])

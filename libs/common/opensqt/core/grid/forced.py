@@ -14,7 +14,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from opensqt.core.events import OrderUpdate
-from opensqt.core.grid.book import GridBook, Slot, Standing
+from opensqt.core.grid.book import GridBook, Slot
 from opensqt.core.grid.draft import Draft
 from opensqt.core.grid.fills import COST_STEP, CountedFill
 from opensqt.core.identifiers import bot_tag
@@ -63,9 +63,8 @@ def close_by_force(
         nearest = draft.identity.lattice.price(draft.identity.lattice.nearest(execution.price))
         nothing = _share(execution, nearest, ZERO, before)
         _take(draft, update, nothing, whole=offered or execution.quantity, part=0)
-    if draft.standing is not Standing.HALTED:
-        what = f"{update.forced}: {update.side} {plain(execution.quantity)} {update.symbol}"
-        draft.stand(Standing.HALTED, f"{what} at {plain(execution.price)}")
+    what = f"{update.forced}: {update.side} {plain(execution.quantity)} {update.symbol}"
+    draft.halt(f"{what} at {plain(execution.price)}")
     return taken
 
 

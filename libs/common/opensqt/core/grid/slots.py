@@ -156,7 +156,7 @@ class SlotManager:
             and book.standing is Standing.TRADING  # while RECONCILING, confirming it judges
             and (doubt := draft.rivals())
         ):
-            draft.stand(Standing.HALTED, doubt)
+            draft.halt(doubt)
         after, change = draft.commit()
         return Outcome(
             book=after, change=change, value=Applied(revision=after.revision, changed=True)
@@ -183,8 +183,8 @@ class SlotManager:
     def confirm(self, *, epoch: int, now_ns: int) -> Outcome[int]:
         """Let a RECONCILING grid trade: all that the exchange has of it is in the book.
 
-        If that is more than one live order for a slot, the grid is halted instead: two ledgers
-        have placed orders for it.
+        It is halted instead if something has come to light meanwhile that halts it, or if a slot
+        has more than one live order: two ledgers have placed orders for it.
 
         Raises:
             Refusal: BOT_DIFFERS when the grid is of another epoch than the one that was compared.
@@ -194,16 +194,15 @@ class SlotManager:
             raise _other_epoch("epoch", epoch, book)
         if book.standing is not Standing.RECONCILING:
             return Outcome(book=book, change=None, value=book.revision)
-        if doubt := Draft(book, now_ns).rivals():
-            return self._stand(Standing.HALTED, doubt, now_ns)
-        return self._stand(Standing.TRADING, "", now_ns)
+        doubt = book.standing_reason or Draft(book, now_ns).rivals()
+        return self._stand(Standing.HALTED if doubt else Standing.TRADING, doubt, now_ns)
 
     def halt(self, reason: str, *, now_ns: int) -> Outcome[int]:
         """Open nothing more until a person resumes the grid; the first reason stays."""
-        book = self._book
-        if book.standing is Standing.HALTED:
-            return Outcome(book=book, change=None, value=book.revision)
-        return self._stand(Standing.HALTED, reason, now_ns)
+        draft = Draft(self._book, now_ns)
+        draft.halt(reason)
+        after, change = draft.commit()
+        return Outcome(book=after, change=change, value=after.revision)
 
     def resume(self, *, now_ns: int) -> Outcome[int]:
         """End a halt: the grid is compared with the exchange once more, and then trades.
@@ -212,7 +211,7 @@ class SlotManager:
         ever compared; so what follows a halt is what follows a registration.
         """
         book = self._book
-        if book.standing is not Standing.HALTED:
+        if not book.standing_reason:
             return Outcome(book=book, change=None, value=book.revision)
         return self._stand(Standing.RECONCILING, "", now_ns)
 

@@ -189,6 +189,22 @@ class PositionManagerContract(ABC):
         assert await positions.confirm_grid("btc", epoch=book.identity.epoch) == 8
         await reserve_on(positions, batch_on(await positions.grid("btc"), opening(97)))
 
+    async def test_a_grid_that_is_halted_before_it_was_compared_is_halted_after(
+        self, positions: PositionManager
+    ) -> None:
+        """Until then it places nothing at all; resuming it before forgets the halt."""
+        book = await positions.register_grid(identity("ada"))
+        for resumed, standing in ((False, Standing.HALTED), (True, Standing.TRADING)):
+            await positions.halt_grid("ada", reason="maintenance", by="ops")
+            book = await positions.grid("ada")
+            assert book.standing is Standing.RECONCILING
+            assert book.standing_reason.startswith("maintenance (")
+            if resumed:
+                await positions.resume_grid("ada", by="ops")
+            await positions.confirm_grid("ada", epoch=book.identity.epoch)
+            assert (await positions.grid("ada")).standing is standing
+            await positions.resume_grid("ada", by="ops")
+
     async def test_shows_what_was_put_aside(self, positions: PositionManager) -> None:
         """Newest first, page by page, the latest update of each order."""
         for name in ("1", "2", "3", "2"):
