@@ -95,14 +95,22 @@ _apply: Final = SlotManager.apply
 
 
 def _drop_on_cancel(self: SlotManager, update: OrderUpdate, *, now_ns: int) -> Outcome[Applied]:
-    """Cancelled means nothing happened, and what is over is over."""
-    order = self._book.orders.get(update.client_oid)
-    if order is not None and order.status is OrderStatus.CANCELED:
-        value = Applied(revision=self._book.revision, changed=False)
-        return Outcome(book=self._book, change=None, value=value)
-    if order is not None and update.status is OrderStatus.CANCELED:
-        update = replace(update, filled_quantity=ZERO, average_price=None, execution=None)
-    return _apply(self, update, now_ns=now_ns)
+    """Cancelled means that nothing has happened."""
+    outcome = _apply(self, update, now_ns=now_ns)
+    order, change = outcome.book.orders.get(update.client_oid), outcome.change
+    if change is None or order is None or order.status is not OrderStatus.CANCELED:
+        return outcome
+    slot = outcome.book.slots[order.slot_price]
+    held = slot.position_qty - order.filled_quantity * order.side.sign
+    cost = slot.entry_cost + order.filled_quote if held else ZERO
+    as_before = replace(slot, position_qty=held, entry_cost=cost)
+    slots = {**outcome.book.slots, slot.price: as_before}
+    touched = (*(s for s in change.slots if s.price != slot.price), as_before)
+    return Outcome(
+        book=replace(outcome.book, slots=slots),
+        change=replace(change, slots=touched),
+        value=outcome.value,
+    )
 
 
 # --- ack overwrites fill -------------------------------------------------------------------------
@@ -194,7 +202,7 @@ _ALL: Final = (
     ),
     Defect(
         name="partial-fill-dropped-on-cancel",
-        mistake="a cancelled order counts as not filled, and what is told of it later is ignored",
+        mistake="a cancelled order counts as if it had not filled at all",
         pieces=((SlotManager, "apply", _drop_on_cancel),),
     ),
     Defect(

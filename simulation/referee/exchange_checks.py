@@ -11,6 +11,7 @@ from opensqt.core.exchange.orders import Order as ExchangeOrder
 from opensqt.core.grid.book import Direction
 from opensqt.core.numbers import ZERO, is_multiple, plain
 from opensqt.core.orders import Order, Purpose, Side
+from opensqt.testing.virtual_time import START_NS
 from simulation.observer import ViolationError
 from simulation.referee.facts import Facts
 
@@ -143,10 +144,8 @@ class ExchangeChecks:
             )
         ledger = facts.ledger
         if ledger is not None and ledger.halted_ns is not None:
-            halted_ns = intent.created_ns - ledger.halted_ns
-            if halted_ns > 0:
+            halted_ns = START_NS + time_ns - ledger.halted_ns
+            if halted_ns > facts.bounds.placing_ns:
                 raise ViolationError(
-                    17,
-                    f"{oid} opens, decided {halted_ns / 1e9:.3f} s after the bot was halted",
-                    oid,
+                    17, f"{oid} opens {halted_ns / 1e9:.3f} s after the bot was halted", oid
                 )

@@ -68,6 +68,10 @@ class Ledger:
     """What was booked of closings by force: shares of executions, each under an id of its own."""
     halted_ns: int | None = None
     """When the bot was halted, by the ledger's clock; None while it is not."""
+    halts: int = 0
+    """How often the bot was halted."""
+    was_halted: bool = False
+    """It was halted at some time; a person may have resumed it since."""
 
 
 class Facts:

@@ -67,6 +67,8 @@ class LedgerChecks:
             ledger.halted_ns = None
         elif ledger.halted_ns is None:
             ledger.halted_ns = change.commit_time_ns
+            ledger.halts += 1
+            ledger.was_halted = True
 
     def _follows(self, ledger: Ledger, before: GridBook, change: GridChange) -> None:
         """Every commit is the next one of its ledger, decided on the one before it (7)."""

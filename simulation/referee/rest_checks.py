@@ -59,10 +59,10 @@ class RestChecks:
         halted = book.standing is Standing.HALTED
         if halted and not kinds & HALTING:
             raise ViolationError(HARNESS, f"the bot is halted for nothing: {book.standing_reason}")
-        if not halted and any(
+        if not ledger.was_halted and any(
             is_forced(o) and o.executed for o in self._facts.account.orders.values()
         ):
-            raise ViolationError(49, "a position was closed by force, and the bot is not halted")
+            raise ViolationError(49, "a position was closed by force, and the bot was not halted")
         gate = self._facts.gate
         if gate is not None and not gate.open and not kinds & GATE_CLOSING:
             raise ViolationError(HARNESS, f"the gate is closed for nothing: {gate.reason}")

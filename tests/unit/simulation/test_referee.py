@@ -210,6 +210,16 @@ class TestOnTheExchange:
         stage.quote(D(99))
         stage.send(stage.intent(grids.closing(stage.book, "99")))
 
+    def test_17_an_opening_long_after_the_halt(self) -> None:
+        stage = Stage(Fault(kind=FaultKind.FORCED, at_ms=0))
+        early, late = stage.reserve(stage.decide(grids.opening("99"), grids.opening("98")))
+        stage.commit(lambda b: SlotManager(b).halt("a reason", now_ns=stage.wall_ns))
+        stage.now_ns += 2 * S
+        stage.send(early)
+        stage.now_ns += 2 * S
+        with violates(17, late.client_oid):
+            stage.send(late)
+
 
 class TestInTheLedger:
     def test_3_filled_beyond_the_exchange(self) -> None:
