@@ -1,4 +1,4 @@
-"""The person who watches over the bot: trips the risk gate, and opens it again."""
+"""The person who watches over the bot: trips the risk gate, opens it, and resumes what halted."""
 
 import asyncio
 import random
@@ -8,7 +8,7 @@ from typing import Final
 from opensqt.core.errors import Refusal
 from opensqt.ports import DependencyError
 from services.risk.app import RiskApp
-from simulation.calls import Caller, Server
+from simulation.calls import Caller, RemotePositions, Server
 from simulation.loop import SimulationLoop
 from simulation.network import Network
 
@@ -21,15 +21,23 @@ class Person:
     Args:
         loop: Tells the time.
         risk: The risk service.
+        state: The state service.
         network: The way there.
         chance: Decides what is noticed of a failure.
     """
 
     def __init__(
-        self, loop: SimulationLoop, risk: Server, network: Network, chance: random.Random
+        self,
+        loop: SimulationLoop,
+        *,
+        risk: Server,
+        state: Server,
+        network: Network,
+        chance: random.Random,
     ) -> None:
         self._loop = loop
         self._caller = Caller(loop.world, risk, network, chance)
+        self._positions = RemotePositions(Caller(loop.world, state, network, chance))
         self._wants_closed = 0
         self._requests = 0
 
@@ -42,7 +50,28 @@ class Person:
         """Open the gate, unless there is another reason to have it closed."""
         self._wants_closed -= 1
         if not self._wants_closed:
-            self._loop.world.spawn(self._reset())
+            self._loop.world.spawn(self.open_gate())
+
+    async def resume(self, bot_id: str) -> None:
+        """Have looked at why a bot halted, and let it trade again."""
+        while True:
+            try:
+                await self._positions.resume_grid(bot_id, by="person")
+            except DependencyError:
+                await asyncio.sleep(RETRY_S)
+            else:
+                return
+
+    async def open_gate(self) -> None:
+        """Open the gate, whatever closed it, unless it shall be closed."""
+        while not self._wants_closed:
+            try:
+                revision = await self._caller.call("gate", _closed_gate)
+                if revision is None:
+                    return
+                await self._caller.call("reset", partial(_reset, self._request_id(), revision))
+            except (DependencyError, Refusal):
+                await asyncio.sleep(RETRY_S)
 
     async def _trip(self) -> None:
         request_id = self._request_id()
@@ -56,16 +85,6 @@ class Person:
                 await asyncio.sleep(RETRY_S)
             else:
                 return
-
-    async def _reset(self) -> None:
-        while not self._wants_closed:
-            try:
-                revision = await self._caller.call("gate", _closed_gate)
-                if revision is None:
-                    return
-                await self._caller.call("reset", partial(_reset, self._request_id(), revision))
-            except (DependencyError, Refusal):
-                await asyncio.sleep(RETRY_S)
 
     def _request_id(self) -> str:
         self._requests += 1

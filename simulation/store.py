@@ -6,6 +6,7 @@ its way, the death of the client does not stop it.
 """
 
 import asyncio
+import contextlib
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
@@ -28,6 +29,8 @@ TRIP_MIN_S: Final = 0.0001
 TRIP_MEAN_S: Final = 0.0003
 FAILS_AFTER_S: Final = 0.05
 """A database that is away is noticed after up to this."""
+UNSENT_SHARE: Final = 0.5
+"""Of the statements whose client has gone meanwhile, so many never arrive."""
 
 Committed = Callable[[GridBook, GridBook, GridChange], None]
 
@@ -56,13 +59,13 @@ class Database:
         self.stores = [MemoryStore()]
         self.gates = MemoryGateStore()
         self.up = True
-        self.under_way = 0
-        """Requests that were sent and are not answered."""
         self.on_committed: Committed | None = None
         self.on_wiped: list[Callable[[], None]] = []
         self._chance = chance
         self._signals = Signals()
-        self._pending: dict[asyncio.Future[Any], None] = {}
+        self._sent: dict[asyncio.Future[Any], Callable[[], Any]] = {}
+        """Statements that have not arrived."""
+        self._asking: dict[asyncio.Future[Any], None] = {}
 
     @property
     def store(self) -> MemoryStore:
@@ -78,9 +81,15 @@ class Database:
         return Gates(self, process)
 
     def stop(self) -> None:
-        """Die: of the requests that are under way, some take place; none is answered."""
+        """Die: of the statements that are under way, some take place; none is answered."""
         self.up = False
-        for answer in tuple(self._pending):
+        sent = self._sent
+        self._sent = {}
+        for work in sent.values():
+            if self._chance.random() < 0.5:
+                with contextlib.suppress(Exception):  # nobody hears of it
+                    work()
+        for answer in tuple(self._asking):
             _fail(answer, "the connection to the database was lost")
 
     def start(self) -> None:
@@ -113,31 +122,30 @@ class Database:
             await asyncio.sleep(self._chance.random() * FAILS_AFTER_S)
             raise DependencyError("the database does not answer")
         answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._pending[answer] = None
-        self.under_way += 1
-        self.loop.world.later(self._trip_s(), self._arrived, work, answer)
+        self._asking[answer] = None
+        self._sent[answer] = work
+        self.loop.world.later(self._trip_s(), self._arrived, answer)
         try:
             return await answer
         finally:
-            self._pending.pop(answer, None)
+            self._asking.pop(answer, None)
 
     # --- in the world ----------------------------------------------------------------------------
 
-    def _arrived(self, work: Callable[[], T], answer: "asyncio.Future[T]") -> None:
-        lost = answer.done() and self._chance.random() < 0.5
-        if lost or (not self.up and not answer.done()):
-            self.under_way -= 1
-            _fail(answer, "the database does not answer")
+    def _arrived(self, answer: "asyncio.Future[T]") -> None:
+        work = self._sent.pop(answer, None)
+        if work is None:  # it was cut off on its way
+            return
+        if answer.done() and self._chance.random() < UNSENT_SHARE:
             return
         try:
             result: T | None = work()
             problem: Exception | None = None
-        except Exception as error:
+        except Exception as error:  # the client's to judge
             result, problem = None, error
         self.loop.world.later(self._trip_s(), self._answered, answer, result, problem)
 
     def _answered(self, answer: "asyncio.Future[T]", result: T, problem: Exception | None) -> None:
-        self.under_way -= 1
         if answer.done():
             return
         if problem is not None:

@@ -50,6 +50,8 @@ QUIET_RECHECKS: Final = 2.5
 """Nothing must change for so many intervals of comparing, so that what was missed is found."""
 REST_S_MAX: Final = 120.0
 """After so long everything must have come to rest."""
+LOOKS_MAX: Final = 3
+"""A person looks after a bot that does not trade: so often at most, for each intervention anew."""
 AGAIN_S_MAX: Final = 20.0
 """Once mended, it must trade within this."""
 
@@ -143,7 +145,11 @@ class World:
             for part, build in builds.items()
         }
         self.person = Person(
-            loop, self.parts[Part.RISK].server, self.network, plan.stream("person")
+            loop,
+            risk=self.parts[Part.RISK].server,
+            state=self.parts[Part.STATE].server,
+            network=self.network,
+            chance=plan.stream("person"),
         )
         self.faults = Faults(
             plan,
@@ -184,6 +190,7 @@ class World:
         self.market.moves = False
         await self._rest()
         self.observer.at_rest()
+        await self._look_after_it()
         await self._trade_again()
         self.market.moves = False
         await self._rest()
@@ -216,10 +223,27 @@ class World:
                     ViolationError(HARNESS, f"no rest {REST_S_MAX:.0f} s after mending: {why}")
                 )
 
+    async def _look_after_it(self) -> None:
+        """A person resumes the bot if it has halted, and opens the gate if it is closed."""
+        for _ in range(LOOKS_MAX):
+            halted = self._book_standing() is Standing.HALTED
+            closed = self.gate is not None and not self.gate.open
+            if not halted and not closed:
+                return
+            if halted:
+                self._note("a person resumes the bot")
+                await self.person.resume(BOT)
+            if closed:
+                self._note("a person opens the gate")
+                await self.person.open_gate()
+            await self._rest()
+            self.observer.at_rest()
+        self.observer.fail(
+            ViolationError(HARNESS, f"looked after {LOOKS_MAX} times, and still it does not trade")
+        )
+
     async def _trade_again(self) -> None:
-        """Let the market move until there was an order and a fill, if there may be any."""
-        standing = self._book_standing()
-        trades = standing is Standing.TRADING and self.gate is not None and self.gate.open
+        """Let the market move until there was an order and a fill."""
         accepted, fills = self.observer.accepted_orders, self.observer.fills
         began_s = self._loop.now_s
         self._note("the market moves again")
@@ -232,7 +256,7 @@ class World:
                 del nudges[0]
                 self.market.jump(self._plan.levels * (-1 if len(nudges) % 2 else 1))
             enough = self.observer.accepted_orders > accepted and self.observer.fills > fills
-            if enough or not trades:
+            if enough:
                 return
         self.observer.fail(
             ViolationError(
@@ -274,11 +298,15 @@ class World:
         return ""
 
     def _signature(self) -> object:
-        """Differs when something has changed."""
+        """Differs when something has changed.
+
+        An order that the exchange refuses changes nothing: an exit of what somebody else has
+        closed by hand is refused over and over, at growing intervals.
+        """
         books = at_once(self.database.store.identities())
         account = self.exchange.side.books
         return (
-            tuple(book.revision for book in books),
+            tuple((book.identity.epoch, book.standing, book.totals.fills) for book in books),
             len(account.orders),
             len(account.fills),
             len(account.open_orders),
