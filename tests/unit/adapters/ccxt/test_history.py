@@ -26,7 +26,7 @@ class Archive:
 
 @pytest.mark.parametrize("latest", [True, False])
 @pytest.mark.parametrize("count", [0, 1, ROWS_MAX - 1, ROWS_MAX, ROWS_MAX + 1, 7 * ROWS_MAX])
-async def test_nothing_is_left_out(count: int, latest: bool) -> None:
+async def test_nothing_is_left_out(count: int, *, latest: bool) -> None:
     until = 30 * DAY_MS
     archive = Archive([until * n // max(count, 1) for n in range(count)], latest=latest)
     found = await whole_history(archive.ask, since_ms=0, until_ms=until, key="id")
