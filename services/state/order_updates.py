@@ -13,12 +13,13 @@ from typing import Final
 import structlog
 
 from opensqt.core.events import Forced, OrderUpdate
-from opensqt.core.grid.book import GridBook
-from opensqt.core.grid.forced import forced_order_id, held_against
+from opensqt.core.grid.book import GridBook, Standing
+from opensqt.core.grid.forced import closable_against, forced_order_id, held_against
 from opensqt.core.grid.results import OF_NO_GRID, Applied, Outcome, Taken
 from opensqt.core.grid.slots import SlotManager
 from opensqt.core.identifiers import bot_tag, parse_order_id
 from opensqt.core.numbers import ZERO, plain
+from opensqt.core.orders import Execution
 from opensqt.ports import Clock, StateStore, Wanted
 from opensqt.runtime.metrics import Metrics
 from services.state.changes import Changes
@@ -105,13 +106,10 @@ class OrderUpdates:
             return await self._put_aside(update, f"{update.forced}, {OF_NO_GRID}")
         if update.execution is None:
             return Applied(revision=grids[-1].revision, changed=False)
-        now_ns = self._clock.now_ns()
-        execution, offered, changed, revision = (
-            update.execution,
-            update.execution.quantity,
-            False,
-            0,
-        )
+        execution, changed, revision = update.execution, False, 0
+        if await self._too_early(update, grids, execution):
+            return Applied(revision=grids[-1].revision, changed=False)
+        now_ns, offered = self._clock.now_ns(), execution.quantity
         for number, grid in enumerate(grids):
             bot_id = grid.identity.bot_id
             after = grids[number + 1 :]
@@ -133,6 +131,27 @@ class OrderUpdates:
             reason = f"{update.forced}, of which the grids had not held {plain(offered)}"
             await self._put_aside(update, reason)
         return Applied(revision=revision, changed=changed)
+
+    async def _too_early(
+        self, update: OrderUpdate, grids: list[GridBook], execution: Execution
+    ) -> bool:
+        """What was closed is not in the books yet: the comparison will tell both, in order."""
+        if all(grid.standing is not Standing.RECONCILING for grid in grids):
+            return False
+        closable = sum((closable_against(grid, update.side) for grid in grids), ZERO)
+        if execution.quantity <= closable:
+            return False
+        first = forced_order_id(grids[0].identity.bot_id, execution.execution_id)
+        if await self._store.bot_of_order(first) is not None:
+            return False
+        _log.warning(
+            "forced_order_waits",
+            symbol=update.symbol,
+            execution=execution.execution_id,
+            quantity=plain(execution.quantity),
+            closable=plain(closable),
+        )
+        return True
 
     async def _bot_of_id(self, update: OrderUpdate) -> str | None:
         """The bot whose id an order has that this ledger does not know."""

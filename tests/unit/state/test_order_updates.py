@@ -95,6 +95,36 @@ async def test_openings_take_only_what_no_grid_holds() -> None:
     assert await positions(ledger) == {"ada": D("-0.02"), "bob": 0}
 
 
+@pytest.mark.invariant(49, 30)
+async def test_a_forced_order_waits_while_a_new_ledger_does_not_know_what_was_held() -> None:
+    """The stream tells of it at once, the comparison of what came before it."""
+    store = MemoryStore()
+    ledger = ledger_on(store)
+    epoch = (await ledger.register_grid(identity("ada"))).identity.epoch
+    assert not (await ledger.apply(forced("0.01"))).changed
+    await ledger.apply(filled(lost_order("ada", 99, epoch=epoch - 1), "e1"))
+    for changed in (True, False):
+        assert (await ledger.apply(forced("0.01"))).changed is changed
+        assert await positions(ledger) == {"ada": 0}
+    await ledger.confirm_grid("ada", epoch=epoch)
+    assert (await ledger.grid("ada")).standing is Standing.HALTED
+    assert not store.put_aside
+
+
+@pytest.mark.invariant(49, 22)
+async def test_a_crash_between_two_new_grids_takes_the_rest_all_the_same() -> None:
+    store = MemoryStore()
+    ledger = ledger_on(store)
+    for bot_id in ("ada", "bob"):
+        epoch = (await ledger.register_grid(identity(bot_id))).identity.epoch
+        await ledger.apply(filled(lost_order(bot_id, 99, epoch=epoch - 1), f"{bot_id}-1"))
+    store.lose_answers = 1
+    with pytest.raises(DependencyError):
+        await ledger.apply(forced("0.02"))
+    await ledger.apply(forced("0.02"))
+    assert await positions(ledger) == {"ada": 0, "bob": 0}
+
+
 async def test_what_no_grid_held_is_put_aside() -> None:
     store = MemoryStore()
     ledger = ledger_on(store)

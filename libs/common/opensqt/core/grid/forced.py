@@ -9,7 +9,7 @@ Each share is an order of its own that is filled, so that a slot always holds wh
 filled. The grid's first one stands for the execution: its presence says that it was taken over.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from decimal import Decimal
 
@@ -30,6 +30,15 @@ def forced_order_id(bot_id: str, execution_id: str, part: int = 0) -> str:
 def held_against(book: GridBook, side: Side) -> Decimal:
     """What a grid holds that an order of `side` would close, in base."""
     return sum((_closable(slot, side) for slot in book.slots.values()), ZERO)
+
+
+def closable_against(book: GridBook, side: Side) -> Decimal:
+    """The most that a grid can have lost to a forced order of `side`, in base.
+
+    What it holds, and what its live openings may have filled without our hearing of it yet.
+    """
+    openings = (order.remaining for order in _openings(book.orders.values(), side))
+    return held_against(book, side) + sum(openings, ZERO)
 
 
 def close_by_force(
@@ -84,17 +93,19 @@ def _of_holdings(draft: Draft, side: Side, left: Decimal) -> Iterator[tuple[Deci
 
 
 def _of_openings(draft: Draft, side: Side, left: Decimal) -> Iterator[tuple[Decimal, Decimal]]:
-    live = [
-        order
-        for _, order in sorted(draft.orders.items())
-        if order.purpose is Purpose.OPEN and order.side is not side and not order.status.terminal
-    ]
+    live = sorted(_openings(draft.orders.values(), side), key=lambda order: order.client_oid)
     live.sort(key=lambda order: order.price, reverse=side is Side.SELL)
     for order in live:
         quantity = min(left, order.remaining)
         if quantity:
             yield order.slot_price, quantity
         left -= quantity
+
+
+def _openings(orders: Iterable[Order], side: Side) -> Iterator[Order]:
+    for order in orders:
+        if order.purpose is Purpose.OPEN and order.side is not side and not order.status.terminal:
+            yield order
 
 
 def _share(
