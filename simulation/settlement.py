@@ -32,29 +32,27 @@ class Journal:
         return tuple(task for task_id, task in self.begun.items() if task_id not in self.over)
 
     def seen_to(self) -> tuple[SettleTask, ...]:
-        """Pending tasks of processes that are there.
+        """Pending tasks that run in a process that is there.
 
-        What a second executor began and left is given up by the first after a quarter of an hour,
-        which is longer than a run.
+        One that runs nowhere, since its process is gone or never heard that it had begun, is given
+        up after a quarter of an hour, which is longer than a run.
         """
-        return tuple(t for t in self.pending() if self._owners[t.task_id].alive)
+        pending = ((task, self._owners.get(task.task_id)) for task in self.pending())
+        return tuple(task for task, owner in pending if owner is not None and owner.alive)
 
     def clear(self) -> None:
         """The volume is lost."""
         self.begun.clear()
         self.over.clear()
 
-    def begin(self, task: SettleTask, owner: Process) -> bool:
-        """Note a task of a process; False when it is over already."""
+    def begin(self, task: SettleTask) -> bool:
+        """Note a task; False when it is over already."""
         self.begun.setdefault(task.task_id, task)
-        self._owners[task.task_id] = owner
         return task.task_id not in self.over
 
-    def take_up(self, owner: Process) -> tuple[SettleTask, ...]:
-        """Give a process that starts all that is pending."""
-        tasks = self.pending()
-        self._owners |= {task.task_id: owner for task in tasks}
-        return tasks
+    def runs_in(self, task: SettleTask, owner: Process) -> None:
+        """A process works on a task from now on."""
+        self._owners[task.task_id] = owner
 
     def end(self, task_id: str) -> None:
         """Note that a task is over."""
@@ -104,7 +102,7 @@ class JournaledSettlement:
 
     async def __aenter__(self) -> Self:
         """Take up what was left."""
-        for task in await self._sure(lambda: self._journal.take_up(self._process)):
+        for task in await self._sure(self._journal.pending):
             self._begin(task)
         return self
 
@@ -118,6 +116,7 @@ class JournaledSettlement:
 
     def _begin(self, task: SettleTask) -> None:
         if task.task_id not in self._running:
+            self._journal.runs_in(task, self._process)
             running = asyncio.create_task(self._run(task), name=f"settle {task.task_id}")
             self._running[task.task_id] = (task, running)
 
