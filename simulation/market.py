@@ -1,5 +1,6 @@
 """The market: a price that wanders around where it began, and trades that fill what they reach."""
 
+import math
 import random
 from decimal import Decimal
 from typing import Final
@@ -56,6 +57,16 @@ class Market:
         """Move at once."""
         self._offset += intervals
         self._trade()
+
+    def visit(self) -> None:
+        """Move through the resting order that is nearest."""
+        orders = self._world.side.books.open_orders.values()
+        prices = [order.price for order in orders if order.price is not None]
+        if prices:
+            moves = [(price - self.price) / self._interval for price in prices]
+            nearest = min(moves, key=abs)
+            self._offset += float(nearest) + math.copysign(1.0, nearest)
+            self._trade()
 
     def _tick(self) -> None:
         world = self._world

@@ -84,9 +84,7 @@ class JournaledSettlement:
         """Begin with a task, unless one of its id has begun before."""
         if task.task_id in self._running:
             return True
-        new = await self._database.ask(
-            self._process, lambda: self._journal.begin(task, self._process)
-        )
+        new = await self._database.ask(self._process, lambda: self._journal.begin(task))
         if new:
             self._begin(task)
         return new

@@ -63,10 +63,13 @@ def run(plan: Plan, observer: Observer) -> Trace:
         ViolationError: The observer's, or that the world does not come to rest.
     """
     with quiet(plan.seed):
-        return _run(plan, observer)
+        trace, failure = _run(plan, observer)
+    if failure is not None:
+        raise failure
+    return trace
 
 
-def _run(plan: Plan, observer: Observer) -> Trace:
+def _run(plan: Plan, observer: Observer) -> tuple[Trace, Exception | None]:
     loop = SimulationLoop(plan.stream("turns"))
     world = World(plan, observer, loop)
     asyncio.set_event_loop(None)
@@ -82,11 +85,10 @@ def _run(plan: Plan, observer: Observer) -> Trace:
         world.shut()
         loop.close()
     failure = world.observer.failure
-    if failure is None:
-        return world.trace
-    failure.__context__ = failure.__cause__ = None
-    # Without the frames in which it was raised: they would keep the world beyond its end.
-    raise failure.with_traceback(None)
+    if failure is not None:
+        # Without the frames in which it was raised: they would keep the world beyond its end.
+        failure.__context__ = failure.__cause__ = failure.__traceback__ = None
+    return world.trace, failure
 
 
 class World:
@@ -248,13 +250,13 @@ class World:
         began_s = self._loop.now_s
         self._note("the market moves again")
         self.market.moves = True
-        # A grid that is full waits for the market to come to its exits, on whichever side.
-        nudges = [6.0, 8.0, 12.0, 14.0]
+        # A grid that is full waits for the market to come to its exits.
+        visits_s = [4.0, 8.0, 12.0, 16.0]
         while self._loop.now_s - began_s < AGAIN_S_MAX:
             await asyncio.sleep(LOOK_S)
-            if self._loop.now_s - began_s > next(iter(nudges), AGAIN_S_MAX):
-                del nudges[0]
-                self.market.jump(self._plan.levels * (-1 if len(nudges) % 2 else 1))
+            if visits_s and self._loop.now_s - began_s > visits_s[0]:
+                del visits_s[0]
+                self.market.visit()
             enough = self.observer.accepted_orders > accepted and self.observer.fills > fills
             if enough:
                 return
