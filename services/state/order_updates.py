@@ -107,7 +107,7 @@ class OrderUpdates:
         if update.execution is None:
             return Applied(revision=grids[-1].revision, changed=False)
         execution, changed, revision = update.execution, False, 0
-        if await self._too_early(update, grids, execution):
+        if await self._too_early(grids, execution):
             return Applied(revision=grids[-1].revision, changed=False)
         now_ns, offered = self._clock.now_ns(), execution.quantity
         for number, grid in enumerate(grids):
@@ -132,13 +132,11 @@ class OrderUpdates:
             await self._put_aside(update, reason)
         return Applied(revision=revision, changed=changed)
 
-    async def _too_early(
-        self, update: OrderUpdate, grids: list[GridBook], execution: Execution
-    ) -> bool:
+    async def _too_early(self, grids: list[GridBook], execution: Execution) -> bool:
         """What was closed is not in the books yet: the comparison will tell both, in order."""
         if all(grid.standing is not Standing.RECONCILING for grid in grids):
             return False
-        closable = sum((closable_against(grid, update.side) for grid in grids), ZERO)
+        closable = sum((closable_against(grid, execution) for grid in grids), ZERO)
         if execution.quantity <= closable:
             return False
         first = forced_order_id(grids[0].identity.bot_id, execution.execution_id)
@@ -146,7 +144,7 @@ class OrderUpdates:
             return False
         _log.warning(
             "forced_order_waits",
-            symbol=update.symbol,
+            symbol=execution.symbol,
             execution=execution.execution_id,
             quantity=plain(execution.quantity),
             closable=plain(closable),

@@ -101,6 +101,15 @@ def test_openings_that_filled_unheard_of_are_closed_too() -> None:
     assert book.slots[D(96)].exit_price == 97
 
 
+def test_openings_that_the_market_has_not_come_to_have_filled_nothing() -> None:
+    """What the account held beside the grid was closed, by hand it had been opened."""
+    book = holding({98: "1"})
+    batch = batch_on(book, opening(96, quantity="1"), opening(97, quantity="1"))
+    book = SlotManager(book).reserve(batch, deadline_ns=1, now_ns=1).book
+    assert taken(book, forced("5", price="97"))[1] == D(1)
+    assert taken(book, forced("5", price="96.5"))[1] == D(2)
+
+
 def test_what_was_never_the_grid_s_is_left() -> None:
     book, quantity = taken(holding({98: "1"}), forced("5"))
     assert (quantity, held(book)) == (D(1), {})

@@ -2,8 +2,9 @@
 
 Nobody intended a forced order and no slot has it, so what it closed is shared out: first among the
 slots that hold what it closed, the worst entry first; what is left, among openings that are live in
-the book, the likeliest to have filled first: their fills were closed before we heard of them, and
-will find the slot holding just as much the other way. Whatever is beyond that was not the grid's.
+the book and beyond whose price the exchange has traded: it cannot have done so without filling
+them, so their fills were closed before we heard of them, and will find the slot holding just as
+much the other way. Whatever is beyond that was not the grid's.
 
 Each share is an order of its own that is filled, so that a slot always holds what its orders
 filled. The grid's first one stands for the execution: its presence says that it was taken over.
@@ -32,13 +33,13 @@ def held_against(book: GridBook, side: Side) -> Decimal:
     return sum((_closable(slot, side) for slot in book.slots.values()), ZERO)
 
 
-def closable_against(book: GridBook, side: Side) -> Decimal:
-    """The most that a grid can have lost to a forced order of `side`, in base.
+def closable_against(book: GridBook, execution: Execution) -> Decimal:
+    """The most that a grid can have lost to a forced execution, in base.
 
-    What it holds, and what its live openings may have filled without our hearing of it yet.
+    What it holds, and what its live openings have filled without our hearing of it yet.
     """
-    openings = (order.remaining for order in _openings(book.orders.values(), side))
-    return held_against(book, side) + sum(openings, ZERO)
+    openings = (order.remaining for order in _openings(book.orders.values(), execution))
+    return held_against(book, execution.side) + sum(openings, ZERO)
 
 
 def close_by_force(
@@ -60,7 +61,7 @@ def close_by_force(
         return known.quantity if known.filled_quantity else ZERO
     shares = [*_of_holdings(draft, update.side, offered)]
     beyond = offered - sum((quantity for _, quantity in shares), ZERO) - elsewhere
-    shares += _of_openings(draft, update.side, max(beyond, ZERO))
+    shares += _of_openings(draft, execution, max(beyond, ZERO))
     taken = sum((quantity for _, quantity in shares), ZERO)
     before = execution.quantity - offered
     for part, (slot_price, quantity) in enumerate(shares):
@@ -92,9 +93,11 @@ def _of_holdings(draft: Draft, side: Side, left: Decimal) -> Iterator[tuple[Deci
         left -= quantity
 
 
-def _of_openings(draft: Draft, side: Side, left: Decimal) -> Iterator[tuple[Decimal, Decimal]]:
-    live = sorted(_openings(draft.orders.values(), side), key=lambda order: order.client_oid)
-    live.sort(key=lambda order: order.price, reverse=side is Side.SELL)
+def _of_openings(
+    draft: Draft, execution: Execution, left: Decimal
+) -> Iterator[tuple[Decimal, Decimal]]:
+    live = sorted(_openings(draft.orders.values(), execution), key=lambda order: order.client_oid)
+    live.sort(key=lambda order: order.price, reverse=execution.side is Side.SELL)
     for order in live:
         quantity = min(left, order.remaining)
         if quantity:
@@ -102,9 +105,12 @@ def _of_openings(draft: Draft, side: Side, left: Decimal) -> Iterator[tuple[Deci
         left -= quantity
 
 
-def _openings(orders: Iterable[Order], side: Side) -> Iterator[Order]:
+def _openings(orders: Iterable[Order], execution: Execution) -> Iterator[Order]:
+    """Live openings of what the execution closed, at prices that it has traded beyond."""
     for order in orders:
-        if order.purpose is Purpose.OPEN and order.side is not side and not order.status.terminal:
+        opens = order.purpose is Purpose.OPEN and order.side is not execution.side
+        beyond = (order.price - execution.price) * order.side.sign > 0
+        if opens and beyond and not order.status.terminal:
             yield order
 
 
