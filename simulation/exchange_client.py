@@ -43,6 +43,8 @@ AHEAD_MAX_NS: Final = 10**9
 """The exchange refuses a request that is stamped further in its future."""
 HOLD_MAX_S: Final = 3.0
 RECONNECT_S_MAX: Final = 0.4
+BROKEN_SHARE: Final = 0.5
+"""Of the answers that are lost, so many are broken ones: they come at once, and prove nothing."""
 NOTICED_S_MAX: Final = 0.3
 """A broken connection is noticed after up to this."""
 
@@ -155,6 +157,7 @@ class ExchangeWorld:
         self.under_way += 1
         if self.network.happens(FaultKind.LOSE, link):
             self.under_way -= 1
+            self._may_be_told(answer)
         else:
             delay_s = self.network.delay_s(link)
             self.loop.world.later(delay_s, self._arrived, link, work, answer)
@@ -163,6 +166,12 @@ class ExchangeWorld:
                 return await answer
         finally:
             self._waiting.pop(answer, None)
+
+    def _may_be_told(self, answer: "asyncio.Future[Any]") -> None:
+        """Of the requests that get no answer, some get a broken one, or see it break."""
+        if self.chance.random() < BROKEN_SHARE:
+            delay_s = self.chance.random() * NOTICED_S_MAX
+            self.loop.world.later(delay_s, _settle, answer, None, _CutError("a broken answer"))
 
     def _arrived(self, link: Link, work: Callable[[], T], answer: "asyncio.Future[T]") -> None:
         self.under_way -= 1
@@ -174,6 +183,7 @@ class ExchangeWorld:
         except (_LimitedError, DependencyError) as error:
             result, problem = None, error
         if self.network.happens(FaultKind.LOSE_ANSWERS, link):
+            self._may_be_told(answer)
             return
         delay_s = self.network.delay_s(link)
         self.loop.world.later(delay_s, _settle, answer, result, problem)
