@@ -5,6 +5,8 @@ piece of it. Where the product has a second line of defence against the same mis
 takes it away too: it is the referee that is put to the test here, not the defence.
 """
 
+import asyncio
+import contextlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -12,15 +14,23 @@ from typing import Any, Final
 from unittest import mock
 
 from opensqt.core.actions import ActionBatch
+from opensqt.core.errors import Refusal
 from opensqt.core.events import OrderUpdate, UpdateSource
 from opensqt.core.grid import slots
 from opensqt.core.grid.book import GridChange
-from opensqt.core.grid.fills import CountedFill
+from opensqt.core.grid.fills import CountedFill, count_fill
+from opensqt.core.grid.reports import reported
 from opensqt.core.grid.results import Applied, Outcome, PlacementResult, Reservation
 from opensqt.core.grid.slots import SlotManager
 from opensqt.core.numbers import ZERO
 from opensqt.core.orders import EndReason, Order, OrderStatus
-from opensqt.ports import AccountFeed, CancelAnswer, CancelOutcome
+from opensqt.ports import (
+    CancelAnswer,
+    CancelOutcome,
+    DependencyError,
+    OrderGateway,
+    PositionManager,
+)
 from services.execution.order_executor import OrderExecutor
 from services.execution.sending import Sending
 
@@ -81,7 +91,7 @@ async def _place_again(self: Any, order: Order) -> PlacementResult:
 # --- fill not deduplicated -----------------------------------------------------------------------
 
 
-_count: Final = slots.count_fill
+_count: Final = count_fill
 
 
 def _count_always(order: Order, update: OrderUpdate) -> CountedFill:
@@ -115,7 +125,7 @@ def _drop_on_cancel(self: SlotManager, update: OrderUpdate, *, now_ns: int) -> O
 
 # --- ack overwrites fill -------------------------------------------------------------------------
 
-_reported: Final = slots.reported
+_reported: Final = reported
 
 
 def _as_acknowledged(order: Order, said: OrderStatus, reason: EndReason, text: str = "") -> Order:
@@ -127,16 +137,24 @@ def _as_acknowledged(order: Order, said: OrderStatus, reason: EndReason, text: s
 
 # --- slot freed on failed cancel -----------------------------------------------------------------
 
-_outcome_of: Final = Sending._outcome_of  # noqa: SLF001 - what a defect replaces
 
-
-async def _freed_anyway(self: Any, order: Order, answer: CancelAnswer) -> OrderUpdate | None:
+async def _freed_anyway(self: Any, order: Order) -> None:
     """The cancel was sent, so the order is gone."""
-    if answer.outcome not in (CancelOutcome.UNKNOWN, CancelOutcome.REFUSED):
-        return await _outcome_of(self, order, answer)
-    feed: AccountFeed = self._lookup
-    found = await feed.find_order(order.symbol, order.client_oid)
-    account = found.account if found is not None else ""
+    gateway: OrderGateway = self._gateway
+    positions: PositionManager = self._positions
+    try:
+        async with asyncio.timeout(self._answer_s):
+            answer = await gateway.cancel(order)
+    except TimeoutError:
+        answer = CancelAnswer(outcome=CancelOutcome.UNKNOWN)
+    if answer.outcome is CancelOutcome.GONE:
+        return  # left to be settled
+    with contextlib.suppress(DependencyError, Refusal):
+        book = await positions.grid(order.bot_id)
+        await positions.apply(answer.update or _gone(order, book.identity.account))
+
+
+def _gone(order: Order, account: str) -> OrderUpdate:
     return OrderUpdate(
         account=account,
         symbol=order.symbol,
@@ -152,7 +170,7 @@ async def _freed_anyway(self: Any, order: Order, answer: CancelAnswer) -> OrderU
         execution=None,
         source=UpdateSource.ANSWER,
         exchange_time_ns=order.updated_ns,
-        receive_time_ns=self._clock.now_ns(),
+        receive_time_ns=order.updated_ns,
     )
 
 
@@ -213,7 +231,7 @@ _ALL: Final = (
     Defect(
         name="slot-freed-on-failed-cancel",
         mistake="a cancel without an answer frees the slot",
-        pieces=((Sending, "_outcome_of", _freed_anyway),),
+        pieces=((Sending, "_cancel", _freed_anyway),),
     ),
     Defect(
         name="stale-revision-accepted",
