@@ -196,6 +196,7 @@ def test_an_old_order_found_where_a_new_one_lives_halts() -> None:
         (update(lost(99, epoch=OLD + 1), OrderStatus.NEW), "has never made", True),
         (update(lost(99, epoch=OLD + 9), OrderStatus.NEW), "has never made", True),
         (replace(update(lost(99), OrderStatus.NEW), side=Side.SELL), "says BUY, not SELL", True),
+        (update(lost(99, side=Side.SELL), OrderStatus.NEW), "which opens by SELL", True),
         (replace(update(lost(99), OrderStatus.NEW), quantity=None), "quantity is not said", True),
         (replace(update(lost(99), OrderStatus.NEW), quantity=D(0)), "quantity is not said", True),
         (update(lost(99), OrderStatus.UNKNOWN), "in status UNKNOWN", True),

@@ -7,12 +7,16 @@ copy: then nobody knows what else is missing, and a person has to look.
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 from opensqt.core.events import OrderUpdate
 from opensqt.core.grid.book import Direction, GridIdentity
 from opensqt.core.identifiers import GridOrderId, bot_tag, parse_order_id
 from opensqt.core.numbers import ZERO, plain
-from opensqt.core.orders import Order, OrderStatus, Purpose
+from opensqt.core.orders import Order, OrderStatus, Purpose, Side
+
+_OTHER_WAY: Final = {Side.BUY: Direction.SHORT, Side.SELL: Direction.LONG}
+"""Grids that never open by this side."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +70,8 @@ def _objection(identity: GridIdentity, parsed: GridOrderId, update: OrderUpdate)
         return "of an order that this ledger has never made"
     if not identity.lattice.contains(parsed.slot_price):
         return f"and {plain(parsed.slot_price)} is no level of its grid"
+    if parsed.purpose is Purpose.OPEN and identity.direction is _OTHER_WAY[parsed.side]:
+        return f"which opens by {parsed.side}, as a {identity.direction} grid never does"
     if update.side is not parsed.side:
         return f"which says {parsed.side}, not {update.side}"
     if not (update.status.resting or update.status.terminal):
