@@ -4,6 +4,7 @@ A trace has thousands of lines. A story has the faults that were needed, the lin
 in question and about the others of its slot, and what is wrong in the end.
 """
 
+import re
 from typing import Final
 
 from opensqt.core.identifiers import GridOrderId, parse_order_id
@@ -11,6 +12,8 @@ from opensqt.core.numbers import plain
 from simulation.observer import HARNESS, ViolationError
 from simulation.plan import Plan
 from simulation.trace import Entry, Trace
+
+_WORD: Final = re.compile("[a-z0-9]+")
 
 LINES_MAX: Final = 80
 """A longer story is cut in the middle; its beginning and its end say most."""
@@ -30,7 +33,7 @@ def story(plan: Plan, trace: Trace, violation: ViolationError, *, drawn: int | N
         violation: How it ended.
         drawn: How many faults the seed means, if more than `plan` has.
     """
-    about = violation.about
+    about = violation.about or _named_in(violation.what)
     lines = [
         f"seed {plan.seed}: {_name(violation.number)} does not hold",
         f"    {violation.what}",
@@ -66,6 +69,11 @@ def concerning(trace: Trace, about: str) -> list[Entry]:
         if (entry.time_ns >= first_ns and _mentions(entry, related))
         or (entry.who in EVERYBODY and entry.time_ns >= first_ns - BEFORE_NS)
     ]
+
+
+def _named_in(text: str) -> str:
+    """The first of our order ids in a text; empty when there is none."""
+    return next((word for word in _WORD.findall(text) if parse_order_id(word)), "")
 
 
 def _mentions(entry: Entry, client_oids: set[str]) -> bool:

@@ -71,3 +71,10 @@ def test_a_violation_that_is_about_no_order_tells_the_end_of_everything() -> Non
     text = story(PLAN, trace, ViolationError(15, "x"))
     assert "line 499." in text
     assert "line 0." not in text
+
+
+def test_an_order_that_is_only_named_is_told_of_too() -> None:
+    trace = Trace()
+    trace.note(1, "execution", "mine sent", MINE)
+    text = story(PLAN, trace, ViolationError(0, f"halted for nothing: order {MINE}: strange"))
+    assert f"What happened to {MINE}" in text
