@@ -30,6 +30,9 @@ class MonitorConfig(ConfigModel):
     """How often is looked for grids that are new to the ledger; they wait for a comparison."""
     horizon_days: float = Field(default=30.0, gt=0, le=90)
     """How far back the exchange's history of a new grid is read, since a ledger may be lost."""
+    remembered_hours: float = Field(default=72.0, ge=1, le=24 * 365)
+    """How long the exchange remembers an order that ended without a fill; 72 on Binance USD-M. One
+    that is denied and was last heard of longer ago has ended."""
     position_difference_max: ExactDecimal = Field(default=Decimal(0), ge=0)
     """The largest difference between the exchange's position and the ledger's that is tolerated,
     in base; a larger one that lasts closes the risk gate."""

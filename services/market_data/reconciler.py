@@ -24,6 +24,7 @@ from opensqt.ports import (
 from opensqt.runtime.metrics import Metrics
 from services.market_data.comparison import Comparison, Findings
 from services.market_data.config import MonitorConfig
+from services.market_data.forgotten import ForgottenOrders
 from services.market_data.market_comparison import is_new
 from services.market_data.position_checks import SIGHTING_INTERVAL_S, PositionChecks
 from services.market_data.stream_health import StreamHealth
@@ -98,6 +99,9 @@ class Reconciler:
             clock=clock,
             metrics=metrics,
             bound=config.position_difference_max,
+        )
+        self._forgotten = ForgottenOrders(
+            account, clock=clock, after_ns=int(config.remembered_hours * 3600 * 1e9)
         )
         self._run_id = clock.now_ns()
         self._comparisons = 0
@@ -199,6 +203,7 @@ class Reconciler:
             _log.warning(
                 "order_missing_on_exchange", client_oid=order.client_oid, status=order.status
             )
+        await self._tell_forgotten(findings)
         missed = await self._tell(findings, trusted=trusted)
         waits = trusted and not findings.whole
         if findings.orderless and not waits and self._patience:
@@ -243,6 +248,13 @@ class Reconciler:
             await self._teller.tell(update, repetition=repetition)
             self._comparison.was_told(update)
         return missed
+
+    async def _tell_forgotten(self, findings: Findings) -> None:
+        """Have orders end of which the exchange has forgotten that they did."""
+        for update in self._forgotten.look(findings.missing):
+            _log.warning("order_forgotten_by_exchange", client_oid=update.client_oid)
+            repetition = f":forgotten {self._run_id}-{self._comparisons}"
+            await self._teller.tell(update, repetition=repetition)
 
     async def _confirm(self, findings: Findings) -> None:
         """Let new grids trade of which the ledger has everything that the exchange has."""

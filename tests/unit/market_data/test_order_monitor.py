@@ -248,13 +248,54 @@ async def test_an_open_order_that_the_exchange_lost_is_reported(world: World) ->
     async with world.running(recheck_interval_s=1):
         [order] = await world.place(59900)
         await asyncio.sleep(0.1)
-        account = world.venue.exchange.accounts["main"]
-        account.orders.clear()
-        account.open_orders.clear()
-        account.latest_ids.clear()
+        lose_orders(world)
         await asyncio.sleep(3)
         assert world.count("orders_missing") == 1
         # What became of it is not for us to guess.
+        assert (await world.order(order.client_oid)).status is OrderStatus.NEW
+
+
+def lose_orders(world: World) -> None:
+    account = world.venue.exchange.accounts["main"]
+    account.orders.clear()
+    account.open_orders.clear()
+    account.latest_ids.clear()
+
+
+async def test_an_order_that_ended_long_ago_and_is_forgotten_has_ended(world: World) -> None:
+    async with world.running(recheck_interval_s=1):
+        [order] = await world.place(59900)
+        await asyncio.sleep(1)
+    lose_orders(world)
+    await asyncio.sleep(73 * 3600)
+    async with world.running(recheck_interval_s=1):
+        await asyncio.sleep(50)
+        # Not at once: look-ups may lag, and an exchange that has just come back may know little.
+        assert (await world.order(order.client_oid)).status is OrderStatus.NEW
+        await asyncio.sleep(30)
+        ended = await world.order(order.client_oid)
+        assert (ended.status, ended.filled_quantity) == (OrderStatus.CANCELED, 0)
+        assert world.count("orders_missing") == 0
+
+
+async def test_an_order_that_was_seen_open_is_not_forgotten(world: World) -> None:
+    async with world.running(recheck_interval_s=5, remembered_hours=1):
+        [order] = await world.place(59900)
+        await asyncio.sleep(4000)
+        lose_orders(world)
+        await asyncio.sleep(200)
+        assert (await world.order(order.client_oid)).status is OrderStatus.NEW
+        assert world.count("orders_missing") == 1
+
+
+async def test_an_order_of_yesterday_is_not_forgotten(world: World) -> None:
+    async with world.running(recheck_interval_s=1):
+        [order] = await world.place(59900)
+        await asyncio.sleep(1)
+    lose_orders(world)
+    await asyncio.sleep(24 * 3600)
+    async with world.running(recheck_interval_s=1):
+        await asyncio.sleep(200)
         assert (await world.order(order.client_oid)).status is OrderStatus.NEW
 
 
