@@ -46,6 +46,14 @@ class Defect:
     """What is replaced: owner, name, and by what."""
 
 
+_on: Final[list[str]] = []
+
+
+def current() -> str:
+    """The defect that is switched on; empty when none is."""
+    return _on[-1] if _on else ""
+
+
 @contextmanager
 def switched_on(name: str) -> Iterator[None]:
     """Make a mistake while the context is open.
@@ -56,6 +64,8 @@ def switched_on(name: str) -> Iterator[None]:
     with ExitStack() as stack:
         for owner, piece, instead in DEFECTS[name].pieces:
             stack.enter_context(mock.patch.object(owner, piece, instead))
+        _on.append(name)
+        stack.callback(_on.remove, name)
         yield
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Final
 
+from simulation.defects import current
 from simulation.draw import draw
 from simulation.loop import ProcessDiedError
 from simulation.observer import HARNESS, ViolationError
@@ -104,7 +105,7 @@ def tell(seed: int, *, runs_max: int = 60) -> str:
     if smallest != plan:
         trace, found = watch(smallest)
         violation = found or violation
-    return story(smallest, trace, violation, drawn=len(plan.faults))
+    return story(smallest, trace, violation, drawn=len(plan.faults), defect=current())
 
 
 @contextmanager

@@ -24,7 +24,14 @@ EVERYBODY: Final = frozenset({"fault"})
 """Who says what concerns every order."""
 
 
-def story(plan: Plan, trace: Trace, violation: ViolationError, *, drawn: int | None = None) -> str:
+def story(
+    plan: Plan,
+    trace: Trace,
+    violation: ViolationError,
+    *,
+    drawn: int | None = None,
+    defect: str = "",
+) -> str:
     """Tell how a violation came about.
 
     Args:
@@ -32,12 +39,13 @@ def story(plan: Plan, trace: Trace, violation: ViolationError, *, drawn: int | N
         trace: What happened.
         violation: How it ended.
         drawn: How many faults the seed means, if more than `plan` has.
+        defect: The deliberate defect that was switched on.
     """
     about = violation.about or _named_in(violation.what)
     lines = [
         f"seed {plan.seed}: {_name(violation.number)} does not hold",
         f"    {violation.what}",
-        f"    see it whole: make sim SEED={plan.seed}",
+        f"    see it whole: make sim SEED={plan.seed}{f' DEFECT={defect}' if defect else ''}",
         "",
         f"{_grid(plan)} {_needed(plan, drawn)}",
         *(f"{fault.at_ms / 1e3:10.4f} s  {fault}" for fault in plan.faults),
