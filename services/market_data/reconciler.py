@@ -38,8 +38,9 @@ then after twice as long each time."""
 REPEAT_NEW_NS: Final = 2 * 10**9
 """The same while a grid is new, since nothing trades until it knows."""
 DOUBLINGS_MAX: Final = 4
-FORCED_TELLINGS: Final = 3
-"""A forced order that was told so often and is not in the ledger took nothing from it."""
+FORCED_TELLINGS: Final = 5
+"""A forced order that was told so often, over half a minute, and is not in the ledger will not be:
+the comparison of positions has the last word."""
 NEW_GRID_RETRY_S_MAX: Final = 5.0
 
 _log = structlog.get_logger(__name__)

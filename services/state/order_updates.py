@@ -29,6 +29,11 @@ _log = structlog.get_logger(__name__)
 STRANGERS_KEPT: Final = 1000
 """Orders that were put aside and warned of; of each, one warning is enough."""
 
+STEADY_NS: Final = 10 * 10**9
+"""A forced execution of more than new books explain waits until they have not changed for so long;
+longer than the bus takes to bring again what was not acknowledged."""
+WAITING_MAX: Final = 1000
+
 
 class OrderUpdates:
     """Takes what exchanges tell of orders into the books.
@@ -47,6 +52,8 @@ class OrderUpdates:
         self._changes = changes
         self._clock = clock
         self._strangers: OrderedDict[tuple[str, ...], None] = OrderedDict()
+        self._waiting: OrderedDict[str, tuple[tuple[int, ...], int]] = OrderedDict()
+        """Forced executions that wait: the revisions they met, and since when."""
         self._updates = metrics.counter(
             "state_order_updates", "Updates of orders, by what became of them.", ("outcome",)
         )
@@ -133,14 +140,18 @@ class OrderUpdates:
         return Applied(revision=revision, changed=changed)
 
     async def _too_early(self, grids: list[GridBook], execution: Execution) -> bool:
-        """What was closed is not in the books yet: the comparison will tell both, in order."""
+        """What was closed is not in the books yet: the comparison will tell both, in order.
+
+        Once the books stand still, whatever else was closed was not the grids': somebody trades on
+        the account by hand, perhaps.
+        """
         if all(grid.standing is not Standing.RECONCILING for grid in grids):
             return False
         closable = sum((closable_against(grid, execution) for grid in grids), ZERO)
         if execution.quantity <= closable:
             return False
         first = forced_order_id(grids[0].identity.bot_id, execution.execution_id)
-        if await self._store.bot_of_order(first) is not None:
+        if await self._store.bot_of_order(first) is not None or self._steady(grids, execution):
             return False
         _log.warning(
             "forced_order_waits",
@@ -150,6 +161,19 @@ class OrderUpdates:
             closable=plain(closable),
         )
         return True
+
+    def _steady(self, grids: list[GridBook], execution: Execution) -> bool:
+        """The books have not changed for a while, as far as forced executions saw it."""
+        key = f"{execution.symbol}:{execution.execution_id}"
+        now_ns = self._clock.now_ns()
+        revisions = tuple(grid.revision for grid in grids)
+        met, since_ns = self._waiting.get(key, (revisions, now_ns))
+        if met != revisions:
+            since_ns = now_ns
+        self._waiting[key] = (revisions, since_ns)
+        if len(self._waiting) > WAITING_MAX:
+            self._waiting.popitem(last=False)
+        return now_ns - since_ns >= STEADY_NS
 
     async def _bot_of_id(self, update: OrderUpdate) -> str | None:
         """The bot whose id an order has that this ledger does not know."""

@@ -23,11 +23,15 @@ from opensqt.testing.grids import (
 )
 from opensqt.testing.memory_store import MemoryStore
 from services.state.ledger import Ledger
+from services.state.order_updates import STEADY_NS
 
 
 class StoppedClock:
+    def __init__(self) -> None:
+        self.time_ns = NOW_NS
+
     def now_ns(self) -> int:
-        return NOW_NS
+        return self.time_ns
 
 
 async def trading(ledger: Ledger, *bots: str) -> None:
@@ -109,6 +113,28 @@ async def test_a_forced_order_waits_while_a_new_ledger_does_not_know_what_was_he
     await ledger.confirm_grid("ada", epoch=epoch)
     assert (await ledger.grid("ada")).standing is Standing.HALTED
     assert not store.put_aside
+
+
+@pytest.mark.invariant(49, 30)
+async def test_a_forced_order_of_more_than_the_grid_held_does_not_wait_for_ever() -> None:
+    """Somebody holds something by hand beside the grid; both were closed."""
+    clock = StoppedClock()
+    ledger = Ledger(store=MemoryStore(), clock=clock, metrics=Metrics())
+    epoch = (await ledger.register_grid(identity("ada"))).identity.epoch
+    assert not (await ledger.apply(forced("0.03"))).changed
+    clock.time_ns += STEADY_NS
+    await ledger.apply(filled(lost_order("ada", 99, epoch=epoch - 1), "e1"))
+    # The books have just changed: there may be more to come.
+    assert not (await ledger.apply(forced("0.03"))).changed
+    clock.time_ns += STEADY_NS - 1
+    assert not (await ledger.apply(forced("0.03"))).changed
+    assert await positions(ledger) == {"ada": D("0.01")}
+    clock.time_ns += 1
+    for changed in (True, False):
+        assert (await ledger.apply(forced("0.03"))).changed is changed
+    assert await positions(ledger) == {"ada": 0}
+    await ledger.confirm_grid("ada", epoch=epoch)
+    assert (await ledger.grid("ada")).standing is Standing.HALTED
 
 
 @pytest.mark.invariant(49, 22)
