@@ -343,26 +343,28 @@ class ExchangeClient:
     async def find_order(self, symbol: str, client_oid: str) -> OrderUpdate | None:
         """Where an order stands."""
         del symbol
-        return await self._look(lambda side, time_ns: side.order_at(client_oid, time_ns))
+        found = await self._look(lambda side, time_ns: side.order_at(client_oid, time_ns))
+        return found and self._seen(found)
 
     async def find_order_by_exchange_id(
         self, symbol: str, exchange_order_id: str
     ) -> OrderUpdate | None:
         """Where an order stands, by the exchange's id."""
         del symbol
-        return await self._look(
-            lambda side, time_ns: side.order_of_id_at(int(exchange_order_id), time_ns)
-        )
+        order_id = int(exchange_order_id)
+        found = await self._look(lambda side, time_ns: side.order_of_id_at(order_id, time_ns))
+        return found and self._seen(found)
 
     async def open_orders(self, symbol: str) -> tuple[OrderUpdate, ...]:
         """Every open order."""
         del symbol
-        return await self._look(lambda side, time_ns: side.open_at(time_ns))
+        return tuple(map(self._seen, await self._look(lambda side, time_ns: side.open_at(time_ns))))
 
     async def orders_since(self, symbol: str, since_ns: int) -> tuple[OrderUpdate, ...]:
         """Every order from then on."""
         del symbol
-        return await self._look(lambda side, time_ns: side.since_at(since_ns, time_ns))
+        found = await self._look(lambda side, time_ns: side.since_at(since_ns, time_ns))
+        return tuple(map(self._seen, found))
 
     async def executions_since(self, symbol: str, since_ns: int) -> tuple[Execution, ...]:
         """Every execution from then on."""
@@ -424,7 +426,7 @@ class ExchangeClient:
             return at_once(world.side.cancel(order))
 
         try:
-            return await world.request(self._process, Link.ORDERS, arrived)
+            answer = await world.request(self._process, Link.ORDERS, arrived)
         except _NotConnectedError:
             return CancelAnswer(outcome=CancelOutcome.REFUSED, text="not connected")
         except _LimitedError:
@@ -432,11 +434,16 @@ class ExchangeClient:
             return CancelAnswer(outcome=CancelOutcome.REFUSED, text="429")
         except (_CutError, TimeoutError):
             return CancelAnswer(outcome=CancelOutcome.UNKNOWN, text="no answer")
+        return replace(answer, update=answer.update and self._seen(answer.update))
 
     async def close(self) -> None:
         """Nothing is open."""
 
     # --- inside ----------------------------------------------------------------------------------
+
+    def _seen(self, update: OrderUpdate) -> OrderUpdate:
+        """What the exchange said, at our time."""
+        return replace(update, receive_time_ns=self._process.now_ns())
 
     async def _look(self, read: Callable[[ExchangeSide, int], T]) -> T:
         world = self._world

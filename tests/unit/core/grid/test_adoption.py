@@ -15,7 +15,16 @@ from opensqt.core.grid.results import Applied
 from opensqt.core.grid.slots import SlotManager
 from opensqt.core.identifiers import grid_order_id
 from opensqt.core.orders import Order, OrderStatus, Purpose, Side
-from opensqt.testing.grids import batch_on, execution, filled, grid, identity, opening, update
+from opensqt.testing.grids import (
+    NOW_NS,
+    batch_on,
+    execution,
+    filled,
+    grid,
+    identity,
+    opening,
+    update,
+)
 
 OLD = identity().epoch
 UNIT = D("0.001")
@@ -185,6 +194,26 @@ def test_an_old_order_found_where_a_new_one_lives_halts() -> None:
     book = told(book, update(lost(99), OrderStatus.NEW))
     assert book.slots[D(99)].order == ours
     assert book.standing is Standing.HALTED
+
+
+@pytest.mark.parametrize(
+    ("event", "overtaken"),
+    [
+        (update(lost(99), OrderStatus.NEW), True),
+        (update(lost(99), OrderStatus.PARTIALLY_FILLED, "0.004"), False),
+        (replace(update(lost(99), OrderStatus.NEW), receive_time_ns=NOW_NS + 2), False),
+    ],
+)
+def test_news_of_an_old_order_may_be_older_than_the_order_of_its_slot(
+    event: OrderUpdate, *, overtaken: bool
+) -> None:
+    book = successor(Standing.TRADING)
+    batch = batch_on(book, opening(99))
+    book = SlotManager(book).reserve(batch, deadline_ns=NOW_NS, now_ns=NOW_NS + 1).book
+    outcome = SlotManager(book).apply(event, now_ns=NOW_NS + 3)
+    assert (outcome.change is None) is overtaken
+    assert (outcome.book.standing is Standing.HALTED) is not overtaken
+    assert not outcome.value.quarantined, "what is put aside is not told again"
 
 
 # --- what is not adopted --------------------------------------------------------------------------

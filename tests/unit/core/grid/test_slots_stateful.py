@@ -71,7 +71,10 @@ class Slots(RuleBasedStateMachine):
     @rule(price=PRICES, side=st.sampled_from(Side), units=st.integers(1, 5))
     @precondition(lambda self: self.book.standing is Standing.TRADING)
     def opens(self, price: int, side: Side, units: int) -> None:
-        slot = self.book.slots.get(D(price))
+        """As a grid of its direction does."""
+        slot, direction = self.book.slots.get(D(price)), self.book.identity.direction
+        if direction is not Direction.NEUTRAL:
+            side = Side.BUY if direction is Direction.LONG else Side.SELL
         if slot is None or (slot.status is SlotStatus.FREE and not slot.position_qty):
             self.decides(opening(price, quantity=str(units * UNIT), side=side))
 

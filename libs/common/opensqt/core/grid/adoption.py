@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from opensqt.core.events import OrderUpdate
-from opensqt.core.grid.book import Direction, GridIdentity
+from opensqt.core.grid.book import Direction, GridBook, GridIdentity, Standing
 from opensqt.core.identifiers import GridOrderId, bot_tag, parse_order_id
 from opensqt.core.numbers import ZERO, plain
 from opensqt.core.orders import Order, OrderStatus, Purpose, Side
@@ -63,6 +63,20 @@ def adopted(identity: GridIdentity, update: OrderUpdate, *, now_ns: int) -> Orde
         exit_price=parsed.slot_price + away if opens else None,
         status=OrderStatus.UNKNOWN,
     )
+
+
+def overtaken(book: GridBook, order: Order, update: OrderUpdate) -> bool:
+    """Whether what is said of an adopted order is known to be over.
+
+    A slot has a new order only after a comparison has found nothing that the book lacks. An order
+    that was seen resting before that, and has filled nothing, had ended by then: the news took
+    long. Should it be there all the same, the next comparison says so again.
+    """
+    slot = book.slots.get(order.slot_price)
+    if book.standing is Standing.RECONCILING or slot is None or slot.order is None:
+        return False
+    rests = update.status.resting and not update.filled_quantity
+    return rests and update.receive_time_ns < slot.order.created_ns
 
 
 def _objection(identity: GridIdentity, parsed: GridOrderId, update: OrderUpdate) -> str:

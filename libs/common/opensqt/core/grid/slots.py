@@ -9,7 +9,7 @@ from decimal import Decimal
 from opensqt.core.actions import ActionBatch, Cancel, Place
 from opensqt.core.errors import Refusal, RefusalReason
 from opensqt.core.events import OrderUpdate
-from opensqt.core.grid.adoption import NotAdopted, adopted
+from opensqt.core.grid.adoption import NotAdopted, adopted, overtaken
 from opensqt.core.grid.book import BatchRecord, GridBook, Standing
 from opensqt.core.grid.draft import Draft
 from opensqt.core.grid.fills import count_fill
@@ -132,6 +132,9 @@ class SlotManager:
             if isinstance(found, NotAdopted):
                 return self._put_aside(found.reason, halts=found.halts)
             order = found
+            if overtaken(book, order, update):
+                value = Applied(revision=book.revision, changed=False)
+                return Outcome(book=book, change=None, value=value)
             draft.adopt(order)
         counted = count_fill(order, update)
         if doubt := contradiction(book.identity.account, order, update, counted.order):
