@@ -8,50 +8,44 @@ from opensqt.core.events import Forced
 from opensqt.core.exchange.orders import OrderRequest, OrderType, TimeInForce
 from opensqt.core.identifiers import grid_order_id, parse_order_id
 from opensqt.core.orders import Purpose, Side
-from simulation.bus import Broker
-from simulation.exchange_client import ExchangeWorld
-from simulation.loop import SimulationLoop
-from simulation.market import INSTRUMENT, Market
-from simulation.network import Network
+from simulation.database import at_once
+from simulation.market import INSTRUMENT
 from simulation.parts import Supervised
 from simulation.person import Person
 from simulation.plan import Fault, FaultKind, Part, Plan
-from simulation.store import Database, at_once
-from simulation.trace import Trace
+from simulation.surroundings import BOT, Surroundings
 
 MS: Final = 10**6
 FORCES: Final = (Forced.LIQUIDATION, Forced.DELEVERAGING)
 
 
 class Faults:
-    """What goes wrong in a run."""
+    """What goes wrong in a run.
+
+    Args:
+        plan: Says so.
+        around: What the services live in.
+        parts: The services.
+        person: Trips the gate, and opens it again.
+    """
 
     def __init__(
         self,
         plan: Plan,
         *,
-        bot_id: str,
-        loop: SimulationLoop,
+        around: Surroundings,
         parts: dict[Part, Supervised],
-        network: Network,
-        broker: Broker,
-        database: Database,
-        exchange: ExchangeWorld,
-        market: Market,
         person: Person,
-        trace: Trace,
     ) -> None:
+        network, exchange, market = around.network, around.exchange, around.market
         self._plan = plan
-        self._bot_id = bot_id
-        self._loop = loop
+        self._loop = around.loop
         self._parts = parts
-        self._network = network
-        self._broker = broker
-        self._database = database
+        self._broker = around.broker
+        self._database = around.database
         self._exchange = exchange
         self._market = market
-        self._person = person
-        self._trace = trace
+        self._trace = around.trace
         self._outages = {"bus": 0, "store": 0}
         self._begins: dict[FaultKind, Callable[[Fault, random.Random], object]] = {
             FaultKind.KILL: lambda f, _: self._part(f).kill(down_s=f.length_ms / 1000),
@@ -200,7 +194,7 @@ class Faults:
         epoch = books[0].identity.epoch if books else 1
         side = Side.BUY if chance.random() < 0.5 else Side.SELL
         client_oid = grid_order_id(
-            bot_id=self._bot_id,
+            bot_id=BOT,
             epoch=epoch,
             slot_price=INSTRUMENT.round_price(self._market.price),
             side=side,

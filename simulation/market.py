@@ -7,7 +7,7 @@ from typing import Final
 
 from opensqt.core.events import PriceChange
 from opensqt.core.instrument import Instrument
-from simulation.exchange_client import ExchangeWorld
+from simulation.exchange_world import ExchangeWorld
 from simulation.plan import Plan
 
 START: Final = Decimal(60_000)

@@ -8,9 +8,10 @@ from typing import Final
 from opensqt.core.errors import Refusal
 from opensqt.ports import DependencyError
 from services.risk.app import RiskApp
-from simulation.calls import Caller, RemotePositions, Server
+from simulation.calls import Caller, Server
 from simulation.loop import SimulationLoop
 from simulation.network import Network
+from simulation.remotes import RemotePositions
 
 RETRY_S: Final = 1.0
 

@@ -10,8 +10,8 @@ from typing import Final, Self, TypeVar
 
 from opensqt.ports import DependencyError
 from services.execution.settlement import ROUNDS_MAX, Round, SettleTask, guarded
+from simulation.database import Database
 from simulation.loop import Process
-from simulation.store import Database
 
 T = TypeVar("T")
 

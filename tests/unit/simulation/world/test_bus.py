@@ -7,7 +7,8 @@ import pytest
 
 from opensqt.ports import GATE, ORDER_UPDATES, PRICES, DependencyError
 from opensqt.testing.contracts.event_bus import beat, is_quiet, order_update, price, take
-from simulation.bus import Broker
+from simulation.broker import Broker
+from simulation.bus import Bus
 from simulation.network import Network
 from simulation.plan import Fault, FaultKind, Link
 from tests.unit.simulation.world.alone import alone, process, the_loop
@@ -21,7 +22,7 @@ def broker(network: Network | None = None) -> Broker:
 @alone
 async def test_while_it_is_down_nothing_is_stored_and_afterwards_all_goes_on() -> None:
     server = broker()
-    bus = server.connect(process())
+    bus = Bus(server, process())
     async with (
         bus.subscribe(ORDER_UPDATES, durable="state") as updates,
         bus.subscribe(PRICES) as prices,
@@ -45,7 +46,7 @@ async def test_while_it_is_down_nothing_is_stored_and_afterwards_all_goes_on() -
 @alone
 async def test_subscribing_waits_for_it_to_come_back() -> None:
     server = broker()
-    bus = server.connect(process())
+    bus = Bus(server, process())
     server.stop()
     the_loop().world.later(5, server.start)
     async with bus.subscribe(ORDER_UPDATES, durable="state"):
@@ -55,7 +56,7 @@ async def test_subscribing_waits_for_it_to_come_back() -> None:
 @alone
 async def test_wiped_it_begins_anew() -> None:
     server = broker()
-    bus = server.connect(process())
+    bus = Bus(server, process())
     await bus.publish(ORDER_UPDATES, "main", order_update("g0"), message_id="0")
     await bus.publish(GATE, "main", beat(1))
     await asyncio.sleep(0.1)
@@ -76,7 +77,7 @@ async def test_wiped_it_begins_anew() -> None:
 @alone
 async def test_the_subscriptions_of_the_dead_are_gone() -> None:
     server, dying = broker(), process()
-    bus = server.connect(dying)
+    bus = Bus(server, dying)
 
     async def consume() -> None:
         async with bus.subscribe(ORDER_UPDATES, durable="state") as updates:
@@ -85,7 +86,7 @@ async def test_the_subscriptions_of_the_dead_are_gone() -> None:
 
     dying.spawn(consume())
     await asyncio.sleep(0.1)
-    other = server.connect(process("other"))
+    other = Bus(server, process("other"))
     await other.publish(ORDER_UPDATES, "main", order_update("g0"), message_id="0")
     await asyncio.sleep(0.1)
     dying.kill()
@@ -100,7 +101,7 @@ async def test_the_subscriptions_of_the_dead_are_gone() -> None:
 @alone
 async def test_a_lost_answer_leaves_the_event_stored() -> None:
     network = Network(the_loop(), random.Random(2))
-    bus = broker(network).connect(process())
+    bus = Bus(broker(network), process())
     network.begin(lost := Fault(kind=FaultKind.LOSE_ANSWERS, at_ms=0, link=Link.BUS))
     with pytest.raises(DependencyError):
         await bus.publish(ORDER_UPDATES, "main", order_update("g0"), message_id="0")

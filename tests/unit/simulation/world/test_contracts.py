@@ -15,13 +15,16 @@ from opensqt.testing.contracts.state_store import StateStoreContract
 from opensqt.testing.grids import NOW_NS
 from services.execution.settlement import Round, Settlement
 from services.state.ledger import Ledger
-from simulation.bus import Broker
-from simulation.calls import Caller, RemotePositions, Server
+from simulation.broker import Broker
+from simulation.bus import Bus
+from simulation.calls import Caller, Server
+from simulation.database import Database
 from simulation.loop import Process, SimulationLoop
 from simulation.network import Network
 from simulation.quiet import NO_METRICS
+from simulation.remotes import RemotePositions
 from simulation.settlement import Journal, JournaledSettlement
-from simulation.store import Database
+from simulation.store import Gates, Store
 from tests.unit.execution.settlement_contract import SettlementContract
 
 
@@ -48,7 +51,7 @@ class TestBus(EventBusContract):
     @pytest.fixture
     async def bus(self) -> EventBus:
         broker = Broker(the_loop(), network(), random.Random(4))
-        return broker.connect(Process(the_loop(), "client"))
+        return Bus(broker, Process(the_loop(), "client"))
 
     async def settle(self) -> None:
         await asyncio.sleep(0.1)
@@ -57,13 +60,13 @@ class TestBus(EventBusContract):
 class TestStore(StateStoreContract):
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[StateStore]:
-        yield database().connect(Process(the_loop(), "client"))
+        yield Store(database(), Process(the_loop(), "client"))
 
 
 class TestGates(GateStoreContract):
     @pytest.fixture
     async def store(self) -> GateStore:
-        return database().gate_store(Process(the_loop(), "client"))
+        return Gates(database(), Process(the_loop(), "client"))
 
 
 class TestRemotePositions(PositionManagerContract):
@@ -73,7 +76,7 @@ class TestRemotePositions(PositionManagerContract):
         server = Server("state")
         server.process = state
         server.target = Ledger(
-            store=database().connect(state), clock=StoppedClock(), metrics=NO_METRICS
+            store=Store(database(), state), clock=StoppedClock(), metrics=NO_METRICS
         )
         caller = Caller(Process(the_loop(), "caller"), server, network(), random.Random(5))
         yield RemotePositions(caller)

@@ -8,7 +8,8 @@ import pytest
 from opensqt.ports import DependencyError
 from opensqt.testing.contracts.state_store import place, register
 from opensqt.testing.grids import opening
-from simulation.store import Database, at_once
+from simulation.database import Database, at_once
+from simulation.store import Gates, Store
 from tests.unit.simulation.world.alone import alone, process, the_loop
 
 
@@ -34,12 +35,12 @@ async def test_what_is_under_way_in_an_outage_may_or_may_not_take_place() -> Non
 @alone
 async def test_down_it_answers_nobody() -> None:
     database = new_database()
-    store = database.connect(process())
+    store = Store(database, process())
     database.stop()
     with pytest.raises(DependencyError):
         await store.ping()
     with pytest.raises(DependencyError):
-        await database.gate_store(process()).history("main", 1)
+        await Gates(database, process()).history("main", 1)
     database.start()
     await store.ping()
 
@@ -47,7 +48,7 @@ async def test_down_it_answers_nobody() -> None:
 @alone
 async def test_wiped_it_knows_nothing_and_the_old_one_is_kept_to_look_at() -> None:
     database = new_database()
-    store = database.connect(process())
+    store = Store(database, process())
     await register(store)
     wiped: list[str] = []
     database.on_wiped.append(lambda: wiped.append("told"))
@@ -72,7 +73,7 @@ async def test_a_statement_that_was_sent_takes_place_though_its_sender_is_dead()
 @alone
 async def test_of_those_that_decide_on_the_same_book_one_commits() -> None:
     database = new_database()
-    stores = [database.connect(process(name)) for name in "ab"]
+    stores = [Store(database, process(name)) for name in "ab"]
     await register(stores[0])
     placed = await asyncio.gather(*(place(store, opening(50)) for store in stores * 4))
     changes = await stores[0].changes_after("btc", 0, 100)

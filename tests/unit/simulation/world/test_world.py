@@ -8,7 +8,7 @@ import pytest
 from opensqt.core.numbers import ZERO
 from opensqt.ports import DependencyError
 from services.state.app import StateApp
-from simulation import world as world_module
+from simulation import ending
 from simulation.loop import SimulationLoop
 from simulation.observer import HARNESS, ViolationError
 from simulation.plan import Fault, FaultKind, Part, Plan
@@ -72,14 +72,14 @@ def test_a_run_leaves_nothing_behind(observer: type[Watcher]) -> None:
 
 
 def test_a_world_that_does_not_come_to_rest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(world_module, "REST_S_MAX", 1.0)
+    monkeypatch.setattr(ending, "REST_S_MAX", 1.0)
     with pytest.raises(ViolationError, match="no rest") as violation:
         tell()
     assert violation.value.number == HARNESS
 
 
 def test_a_world_that_does_not_trade_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(world_module, "AGAIN_S_MAX", 0.0)
+    monkeypatch.setattr(ending, "AGAIN_S_MAX", 0.0)
     with pytest.raises(ViolationError, match="no trading") as violation:
         tell()
     assert violation.value.number == HARNESS
