@@ -5,11 +5,11 @@ lies between them (the bus, the calls, the database) and outside (the exchange, 
 behind the ports that production uses, and goes wrong as the seed says. A referee holds the
 exchange's books against the ledger after every event.
 
-`world.run` carries out a `plan` and tells an `observer`. Its parts: `loop` (turns, processes, time),
-`parts` and `applications` (the services), `surroundings` (what they live in: `network`, `broker`,
-`database`, `exchange_world`, `market`), what reaches there from inside a process (`bus`, `store`,
-`calls`, `remotes`, `exchange_client`, `settlement`), `faults` and `ending`. `draw` makes plans,
-`referee` watches, `shrink` and `story` tell what went wrong, `runner` runs many.
+`world.run` carries out a `plan` and tells an `observer`. `loop` owns turns, processes and time;
+`parts` and `applications` are the services; `surroundings` are what they live in (`network`,
+`broker`, `database`, `exchange_world`, `market`); `bus`, `store`, `calls`, `remotes`,
+`exchange_client` and `settlement` reach there from inside a process; then `faults` and `ending`.
+`draw` makes plans, `referee` watches, `shrink` and `story` tell what went wrong, `runner` runs many.
 
 Architecture Invariant: everything that happens is a function of the `Plan`; a plan is a function
 of its seed. Nothing here reads a clock, a hash order or an unseeded random number.
