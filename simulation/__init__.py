@@ -9,7 +9,7 @@ exchange's books against the ledger after every event.
 `parts` and `applications` are the services; `surroundings` are what they live in (`network`,
 `broker`, `database`, `exchange_world`, `market`); `bus`, `store`, `calls`, `remotes`,
 `exchange_client` and `settlement` reach there from inside a process; then `faults` and `ending`.
-`draw` makes plans, `referee` watches, `shrink` and `story` tell what went wrong, `runner` runs many.
+`draw` makes plans, `referee` watches, `shrink` and `story` tell what is wrong, `runner` runs many.
 
 Architecture Invariant: everything that happens is a function of the `Plan`; a plan is a function
 of its seed. Nothing here reads a clock, a hash order or an unseeded random number.
