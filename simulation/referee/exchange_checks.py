@@ -13,7 +13,7 @@ from opensqt.core.numbers import ZERO, is_multiple, plain
 from opensqt.core.orders import Order, Purpose, Side
 from opensqt.testing.virtual_time import START_NS
 from simulation.observer import ViolationError
-from simulation.referee.facts import Facts
+from simulation.referee.facts import Facts, is_forced
 
 
 class ExchangeChecks:
@@ -29,6 +29,7 @@ class ExchangeChecks:
         self._position = ZERO
         self._opened: defaultdict[tuple[Decimal, Side], Decimal] = defaultdict(Decimal)
         self._closed: defaultdict[tuple[Decimal, Side], Decimal] = defaultdict(Decimal)
+        self._forced: defaultdict[Side, Decimal] = defaultdict(Decimal)
 
     def sent(self, order: Order) -> None:
         """A request of ours leaves: its intent is committed, with the same fields (8, 10, 13)."""
@@ -99,6 +100,8 @@ class ExchangeChecks:
                 f"to {plain(self._position)}",
                 oid,
             )
+        if is_forced(order):
+            self._forced[fill.side] += fill.quantity
         parsed = self._facts.parsed(oid)
         if parsed is None or not self._facts.ours(order):
             return
@@ -108,7 +111,9 @@ class ExchangeChecks:
             return
         self._closed[key] += fill.quantity
         other = Side.BUY if fill.side is Side.SELL else Side.SELL
-        if self._closed[key] > self._opened[parsed.slot_price, other]:
+        # What was closed by force while a closing order was on its way is closed twice, where it
+        # cannot be reduce-only; the slot then holds the other way, and closes that.
+        if self._closed[key] > self._opened[parsed.slot_price, other] + self._forced[other]:
             raise ViolationError(
                 6,
                 f"{oid} closes more than slot {plain(parsed.slot_price)} ever opened: "

@@ -1,6 +1,7 @@
 """Each of the referee's checks can fail: a violation of each, made by hand."""
 
 import asyncio
+from contextlib import nullcontext
 from dataclasses import replace
 from decimal import Decimal as D
 
@@ -122,6 +123,24 @@ class TestOnTheExchange:
         theirs = stage.theirs(order)
         again = replace(theirs, order_id=77)
         with violates(6, order.client_oid):
+            stage.referee.filled(again, fill, time_ns=0)
+
+    @pytest.mark.parametrize(("forced", "fine"), [("0.01", True), ("0.009", False)])
+    def test_6_what_was_closed_by_force_meanwhile_may_be_closed_again(
+        self, forced: str, *, fine: bool
+    ) -> None:
+        stage = Stage(direction=Direction.NEUTRAL)
+        stage.opened("99")
+        order = stage.intent(replace(grids.closing(stage.book, "99"), reduce_only=False))
+        stage.quote(D(99))
+        stage.send(order)
+        [fill] = stage.trade("101", "10")
+        theirs = stage.theirs(order)
+        by_force = replace(theirs, order_id=70, client_order_id="autoclose-1", side=Side.BUY)
+        by_force = replace(by_force, executed=D(forced))
+        stage.referee.filled(by_force, replace(fill, side=Side.BUY, quantity=D(forced)), time_ns=0)
+        again = replace(theirs, order_id=77)
+        with nullcontext() if fine else violates(6, order.client_oid):
             stage.referee.filled(again, fill, time_ns=0)
 
     def test_8_sent_without_an_intent(self) -> None:
