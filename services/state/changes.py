@@ -82,3 +82,11 @@ class Changes:
             "halt", bot_id, lambda book: SlotManager(book).halt(reason, now_ns=now_ns)
         )
         return outcome.value
+
+    async def doubt(self, bot_id: str, reason: str) -> int:
+        """Have a grid compared with the exchange, and halted then; the revision after it."""
+        now_ns = self._clock.now_ns()
+        outcome = await self.commit(
+            "doubt", bot_id, lambda book: SlotManager(book).doubt(reason, now_ns=now_ns)
+        )
+        return outcome.value

@@ -14,7 +14,12 @@ import structlog
 
 from opensqt.core.events import Forced, OrderUpdate
 from opensqt.core.grid.book import GridBook, Standing
-from opensqt.core.grid.forced import closable_against, forced_order_id, held_against
+from opensqt.core.grid.forced import (
+    closable_against,
+    forced_order_id,
+    held_against,
+    may_have_opened,
+)
 from opensqt.core.grid.results import OF_NO_GRID, Applied, Outcome, Taken
 from opensqt.core.grid.slots import SlotManager
 from opensqt.core.identifiers import bot_tag, parse_order_id
@@ -114,7 +119,7 @@ class OrderUpdates:
         if update.execution is None:
             return Applied(revision=grids[-1].revision, changed=False)
         execution, changed, revision = update.execution, False, 0
-        if await self._too_early(grids, execution):
+        if await self._too_early(grids, update):
             return Applied(revision=grids[-1].revision, changed=False)
         now_ns, offered = self._clock.now_ns(), execution.quantity
         for number, grid in enumerate(grids):
@@ -139,26 +144,42 @@ class OrderUpdates:
             await self._put_aside(update, reason)
         return Applied(revision=revision, changed=changed)
 
-    async def _too_early(self, grids: list[GridBook], execution: Execution) -> bool:
+    async def _too_early(self, grids: list[GridBook], update: OrderUpdate) -> bool:
         """What was closed is not in the books yet: the comparison will tell both, in order.
 
         Once the books stand still, whatever else was closed was not the grids': somebody trades on
         the account by hand, perhaps.
         """
-        if all(grid.standing is not Standing.RECONCILING for grid in grids):
-            return False
-        closable = sum((closable_against(grid, execution) for grid in grids), ZERO)
-        if execution.quantity <= closable:
+        execution = update.execution
+        assert execution is not None
+        compared = all(grid.standing is not Standing.RECONCILING for grid in grids)
+        explained = sum(
+            (
+                held_against(grid, update.side) if compared else closable_against(grid, execution)
+                for grid in grids
+            ),
+            ZERO,
+        )
+        if execution.quantity <= explained:
             return False
         first = forced_order_id(grids[0].identity.bot_id, execution.execution_id)
-        if await self._store.bot_of_order(first) is not None or self._steady(grids, execution):
+        if await self._store.bot_of_order(first) is not None:
+            return False
+        if compared:
+            # A fill that came before it may be on its way.
+            if not any(may_have_opened(grid, update.side) for grid in grids):
+                return False
+            for grid in grids:
+                reason = f"{update.forced}: {update.side} {plain(execution.quantity)}"
+                await self._changes.doubt(grid.identity.bot_id, f"{reason} {update.symbol}")
+        elif self._steady(grids, execution):
             return False
         _log.warning(
             "forced_order_waits",
             symbol=execution.symbol,
             execution=execution.execution_id,
             quantity=plain(execution.quantity),
-            closable=plain(closable),
+            explained=plain(explained),
         )
         return True
 

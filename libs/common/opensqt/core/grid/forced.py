@@ -42,6 +42,14 @@ def closable_against(book: GridBook, execution: Execution) -> Decimal:
     return held_against(book, execution.side) + sum(openings, ZERO)
 
 
+def may_have_opened(book: GridBook, side: Side) -> bool:
+    """Whether a live order may have opened what an order of `side` would close, unheard of yet."""
+    return any(
+        order.purpose is Purpose.OPEN and order.side is not side and not order.status.terminal
+        for order in book.orders.values()
+    )
+
+
 def close_by_force(
     draft: Draft, update: OrderUpdate, *, offered: Decimal, elsewhere: Decimal
 ) -> Decimal:

@@ -207,6 +207,13 @@ class SlotManager:
         after, change = draft.commit()
         return Outcome(book=after, change=change, value=after.revision)
 
+    def doubt(self, reason: str, *, now_ns: int) -> Outcome[int]:
+        """Place nothing until the grid was compared with the exchange; it is halted then."""
+        book = self._book
+        if book.standing is Standing.RECONCILING:
+            return self.halt(reason, now_ns=now_ns)
+        return self._stand(Standing.RECONCILING, book.standing_reason or reason, now_ns)
+
     def resume(self, *, now_ns: int) -> Outcome[int]:
         """End a halt: the grid is compared with the exchange once more, and then trades.
 
