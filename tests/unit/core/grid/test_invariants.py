@@ -55,6 +55,7 @@ def test_a_sound_book_has_no_problem() -> None:
         (replace(sound(), standing=Standing.HALTED), "is HALTED for the reason ''"),
         (replace(sound(), standing_reason="x"), "is TRADING for the reason 'x'"),
         (replace(sound(), slots={D("98.5"): Slot(price=D("98.5"))}), "off the grid"),
+        (replace(sound(), strays=frozenset({"x"})), "said to stray"),
     ],
 )
 def test_a_damaged_book_is_named(book: GridBook, problem: str) -> None:

@@ -404,6 +404,19 @@ def test_an_order_given_up_and_found_too_late_strays() -> None:
     book = SlotManager(book).apply(filled(lost, "e1"), now_ns=1).book
     assert book.slots[D(99)].order == order
     assert book.position == lost.quantity
+    assert book.strays == frozenset()
+
+
+def test_an_order_that_strays_takes_the_slot_when_the_other_one_ends() -> None:
+    book, lost = placed(empty(), opening(99))
+    book = recorded(book, lost, OrderStatus.NOT_PLACED)
+    book, order = placed(book, opening(99))
+    book = SlotManager(book).apply(update(lost, OrderStatus.NEW), now_ns=1).book
+    assert book.strays == {lost.client_oid}
+    for known in (book.strays, None):  # None: as the book comes from the store
+        ended = recorded(replace(book, strays=known), order, OrderStatus.REJECTED)
+        assert ended.slots[D(99)].order == ended.orders[lost.client_oid]
+        assert ended.strays == frozenset()
 
 
 # --- strangers ------------------------------------------------------------------------------------

@@ -142,6 +142,12 @@ class GridBook:
     standing: Standing = Standing.RECONCILING
     standing_reason: str = ""
     """Why it is HALTED, for a person; of a RECONCILING grid: why it will be, once confirmed."""
+    strays: frozenset[str] | None = field(default=None, compare=False, repr=False)
+    """Ids of orders that rest while their slot has another one; None when nobody has looked yet.
+
+    Follows from `orders` and `slots`. Kept, since looking through all orders whenever one ends
+    would take longer than the rest of the change, in a big book.
+    """
 
     @property
     def position(self) -> Decimal:
@@ -152,6 +158,12 @@ class GridBook:
         """The book without what it only has because somebody asked: ended orders and batches."""
         live = {oid: order for oid, order in self.orders.items() if not order.status.terminal}
         return replace(self, orders=live, batches={})
+
+    def find_strays(self) -> frozenset[str]:
+        """What `strays` is, from a look at every order."""
+        bound = {slot.order.client_oid for slot in self.slots.values() if slot.order}
+        resting = {oid for oid, order in self.orders.items() if order.status.resting}
+        return frozenset(resting - bound)
 
     def live_orders(self) -> tuple[Order, ...]:
         """Every order that has not ended, by client order id."""

@@ -37,6 +37,7 @@ class Draft:
         self._executions: list[Execution] = []
         self._totals = book.totals
         self._standing = (book.standing, book.standing_reason)
+        self._strays = book.strays
 
     @property
     def identity(self) -> GridIdentity:
@@ -72,12 +73,16 @@ class Draft:
         An order that rests while its slot has another one strays: it is watched, its fills count,
         and it becomes the slot's own as soon as the other one has ended.
         """
+        strays = self._book.find_strays() if self._strays is None else self._strays
+        self._strays = strays - {order.client_oid}
         self._note(order)
         slot = self.slot(order.slot_price)
         if slot.order is not None and slot.order.client_oid == order.client_oid:
             self._follow(slot, order)
         elif order.status.resting and slot.order is None:
             self._set(step(slot, SlotEvent.REVIVED), order=order)
+        elif order.status.resting:
+            self._strays |= {order.client_oid}
 
     def rivals(self) -> str:
         """Which slot has more than one live order; empty when none has."""
@@ -162,6 +167,7 @@ class Draft:
             batches={**self._book.batches, **({batch.batch_id: batch} if batch else {})},
             standing=standing,
             standing_reason=standing_reason,
+            strays=self._strays,
         )
         change = GridChange(
             bot_id=self._book.identity.bot_id,
@@ -191,17 +197,17 @@ class Draft:
                 rejections=rejections,
                 blocked_until_ns=self.now_ns + wait_ns if refused else 0,
             )
-            self._bind_stray(slot.price)
+            self._bind_stray(slot.price, self._strays or frozenset())
         elif order.status.resting:
             self._set(step(slot, SlotEvent.CONFIRMED), order=order)
         else:
             self._set(step(slot, SlotEvent.DOUBTED), order=order)
 
-    def _bind_stray(self, price: Decimal) -> None:
-        strays = [o for o in self.orders.values() if o.slot_price == price and o.status.resting]
-        if strays:
-            stray = min(strays, key=lambda order: order.client_oid)
-            self._set(step(self.slot(price), SlotEvent.REVIVED), order=stray)
+    def _bind_stray(self, price: Decimal, strays: frozenset[str]) -> None:
+        here = sorted(oid for oid in strays if self.orders[oid].slot_price == price)
+        if here:
+            self._strays = strays - {here[0]}
+            self._set(step(self.slot(price), SlotEvent.REVIVED), order=self.orders[here[0]])
 
     def _set(self, slot: Slot, *, order: Order) -> None:
         self._slots[slot.price] = replace(slot, order=order)

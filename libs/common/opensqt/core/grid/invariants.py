@@ -25,6 +25,8 @@ def book_problem(book: GridBook) -> str:
         owner = book.slots.get(order.slot_price)
         if not order.status.terminal and (owner is None or owner.order is None):
             return f"order {order.client_oid} is {order.status}, and no slot has a live order there"
+    if book.strays is not None and book.strays != book.find_strays():
+        return f"the orders {sorted(book.strays)} are said to stray"
     halted, why = book.standing is Standing.HALTED, bool(book.standing_reason)
     if halted is not why and book.standing is not Standing.RECONCILING:
         return f"the grid is {book.standing} for the reason {book.standing_reason!r}"
