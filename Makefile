@@ -21,7 +21,9 @@ UP_OPTIONS = \
 checksum = $(shell { echo '$(CURDIR)'; cat $(1); } 2>/dev/null | cksum | tr -d ' ')
 RUN_LOCKS := requirements/run.txt requirements/build.txt pyproject.toml
 RUN_STAMP := $(VENV)/.run-$(call checksum,$(RUN_LOCKS))
-DEV_STAMP := $(VENV)/.dev-$(call checksum,$(RUN_LOCKS) requirements/dev.txt)
+RESEARCH_LOCKS := $(RUN_LOCKS) requirements/research.txt
+RESEARCH_STAMP := $(VENV)/.research-$(call checksum,$(RESEARCH_LOCKS))
+DEV_STAMP := $(VENV)/.dev-$(call checksum,$(RESEARCH_LOCKS) requirements/dev.txt)
 
 .PHONY: help
 help: ## show this help
@@ -109,7 +111,8 @@ COMPILE = cd requirements && ../$(BIN)/uv pip compile --quiet --python-version 3
 lock: $(DEV_STAMP) ## compile requirements/*.in to pinned, hashed *.txt (UPGRADE=--upgrade for newer)
 	@$(COMPILE) run.in -o run.txt
 	@$(COMPILE) build.in -c run.txt -o build.txt
-	@$(COMPILE) dev.in -c run.txt -c build.txt -o dev.txt
+	@$(COMPILE) research.in -c run.txt -o research.txt
+	@$(COMPILE) dev.in -c run.txt -c build.txt -c research.txt -o dev.txt
 
 .PHONY: bench
 bench: $(DEV_STAMP) ## measure against floors taken in the same run
@@ -147,6 +150,10 @@ $(RUN_STAMP):
 	@PYTHON='$(PYTHON)' sh tools/make-venv.sh $(VENV) requirements/run.txt
 	@touch $@
 
+$(RESEARCH_STAMP):
+	@PYTHON='$(PYTHON)' sh tools/make-venv.sh $(VENV) requirements/research.txt
+	@touch $@ $(RUN_STAMP)
+
 $(DEV_STAMP):
 	@PYTHON='$(PYTHON)' sh tools/make-venv.sh $(VENV) requirements/dev.txt
-	@touch $@ $(RUN_STAMP)
+	@touch $@ $(RUN_STAMP) $(RESEARCH_STAMP)

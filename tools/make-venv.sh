@@ -40,7 +40,7 @@ if [ "$(cat "$place" 2>/dev/null)" != "$here" ] || ! fits "$venv/bin/python"; th
   echo "$here" >"$place"
 fi
 
-rm -f "$venv"/.run-* "$venv"/.dev-*
+rm -f "$venv"/.run-* "$venv"/.research-* "$venv"/.dev-*
 echo "Installing $lock ..."
 pip() { PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore "$venv/bin/python" -m pip "$@"; }
 pip install --quiet --require-hashes -r "$lock"
