@@ -19,7 +19,7 @@ import structlog
 from opentelemetry.trace import SpanKind
 from opentelemetry.util.types import AttributeValue
 
-from opensqt.core.actions import Action, ActionBatch, Place
+from opensqt.core.actions import Action, ActionBatch
 from opensqt.core.bot_status import BotStatus, Phase, standing_problem
 from opensqt.core.events import (
     Candle,
@@ -32,7 +32,7 @@ from opensqt.core.events import (
 )
 from opensqt.core.grid.atr import Atr
 from opensqt.core.grid.book import GridBook, Standing
-from opensqt.core.grid.strategy import plan
+from opensqt.core.grid.strategy import hold_what_rests, plan
 from opensqt.core.grid.windows import MarketView
 from opensqt.core.risk.exposure import Exposure, Reliance, judge
 from opensqt.engine.book_watch import BookWatch
@@ -278,10 +278,8 @@ class DurableEngine:
             atr=None if self._atr is None else self._atr.value,
         )
         actions = plan(book, market, self.bot.grid)
-        if verdict.exposure is Exposure.HOLD and book.standing is Standing.TRADING:
-            # What rests keeps its place, so what closes takes only the places that are free.
-            room = max(0, self.bot.grid.max_open_orders - len(book.live_orders()))
-            actions = tuple(a for a in actions if isinstance(a, Place))[:room]
+        if verdict.exposure is Exposure.HOLD:
+            actions = hold_what_rests(book, actions, self.bot.grid)
         return actions
 
     async def _hand_over(self, batch: ActionBatch) -> None:

@@ -47,6 +47,20 @@ def plan(book: GridBook, market: MarketView, config: GridConfig) -> tuple[Action
     return tuple(actions[: config.max_actions])
 
 
+def hold_what_rests(
+    book: GridBook, actions: tuple[Action, ...], config: GridConfig
+) -> tuple[Action, ...]:
+    """What of a decision is done while what rests on the exchange shall keep its place.
+
+    Nothing is cancelled, so what closes takes only the places that are free. Whoever is HALTED
+    holds nothing.
+    """
+    if book.standing is not Standing.TRADING:
+        return actions
+    room = max(0, config.max_open_orders - len(book.live_orders()))
+    return tuple(action for action in actions if isinstance(action, Place))[:room]
+
+
 def _sort_out(
     book: GridBook, market: MarketView, windows: Windows
 ) -> tuple[list[Order], list[Order]]:
