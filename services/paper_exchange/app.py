@@ -9,6 +9,9 @@ from random import Random
 import structlog
 from aiohttp import web
 
+from opensqt.adapters.replay.recording import Recording
+from opensqt.adapters.replay.source import DamagedData, MarketSource
+from opensqt.adapters.replay.tables import CandlesTable, TradesTable, read_candles
 from opensqt.ports import Clock
 from opensqt.runtime.config import refuse
 from opensqt.runtime.service import ServiceContext
@@ -18,9 +21,6 @@ from services.paper_exchange.control import ControlServer
 from services.paper_exchange.market.generator import Generator
 from services.paper_exchange.market.history import seed_history
 from services.paper_exchange.market.player import Player
-from services.paper_exchange.market.recording import Recording
-from services.paper_exchange.market.tables import CandlesTable, TradesTable, read_candles
-from services.paper_exchange.market.ticks import DamagedData, MarketSource
 from services.paper_exchange.rest.auth import Authenticator
 from services.paper_exchange.rest.limits import RateLimits
 from services.paper_exchange.rest.server import RestServer

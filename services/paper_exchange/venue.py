@@ -17,11 +17,11 @@ from opensqt.core.exchange.engine import SimulatedExchange
 from opensqt.core.exchange.events import Event, OrderChanged, OrderRefused
 from opensqt.core.exchange.market import MarketTrade, Quote
 from opensqt.core.exchange.orders import Order, OrderRequest
+from opensqt.core.exchange.ticks import MarkPrice, Tick
 from opensqt.ports import Clock
 from services.paper_exchange import errors
 from services.paper_exchange.config import PaperExchangeConfig, SymbolConfig
 from services.paper_exchange.faults import FaultInjector
-from services.paper_exchange.market.ticks import MarkPrice, Tick
 from services.paper_exchange.streams.channel import Channel
 from services.paper_exchange.streams.hub import Hub
 from services.paper_exchange.streams.market import TICK_MS, MarketStreams

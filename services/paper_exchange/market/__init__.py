@@ -1,1 +1,1 @@
-"""Where the market of the paper exchange comes from: sources of ticks, and the player of them."""
+"""The market of the paper exchange: generated or recorded, and the player of it."""

@@ -9,9 +9,9 @@ from decimal import Decimal
 from random import Random
 
 from opensqt.core.exchange.market import MarketTrade, Quote
+from opensqt.core.exchange.ticks import Tick
 from opensqt.core.instrument import Instrument
 from services.paper_exchange.config import GeneratorConfig
-from services.paper_exchange.market.ticks import Tick
 
 _S = 1_000_000_000
 

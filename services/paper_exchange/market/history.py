@@ -10,8 +10,8 @@ from collections import deque
 from collections.abc import Iterable
 from decimal import Decimal
 
+from opensqt.adapters.replay.tables import CandleRow
 from opensqt.core.numbers import divide
-from services.paper_exchange.market.tables import CandleRow
 from services.paper_exchange.tape import CANDLES_KEPT, INTERVALS_MS, Candle, Tape
 
 

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from opensqt.adapters.replay.source import MarketSource
+from opensqt.core.exchange.ticks import Tick
 from opensqt.ports import Clock
-from services.paper_exchange.market.ticks import MarketSource, Tick
 
 LAG_MAX_NS: Final = 100_000_000
 BURST_MAX: Final = 200

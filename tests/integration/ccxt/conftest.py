@@ -10,6 +10,7 @@ import pytest
 
 from opensqt.adapters.ccxt import BinanceUsdmExchange, open_binance_usdm
 from opensqt.core.exchange.market import MarketTrade, Quote
+from opensqt.core.exchange.ticks import Happening, MarkPrice, Tick
 from opensqt.runtime.certificates import ensure_development_certificates, tls_config_of
 from opensqt.runtime.clock import SystemClock
 from opensqt.runtime.config_models import ExchangeConfig
@@ -17,7 +18,6 @@ from opensqt.runtime.metrics import Metrics
 from opensqt.runtime.tasks import BackgroundTasks
 from services.paper_exchange.app import PaperExchange
 from services.paper_exchange.config import PaperExchangeConfig
-from services.paper_exchange.market.ticks import Happening, MarkPrice, Tick
 from tests.integration.ccxt.answering import HOSTS, Serve, serving
 from tests.integration.ccxt.tls import Identity, make_identity
 

@@ -22,6 +22,7 @@ from opensqt.adapters.nats import open_nats_bus
 from opensqt.core.actions import Action, ActionBatch
 from opensqt.core.events import Gate, GateBeat
 from opensqt.core.exchange.market import Quote
+from opensqt.core.exchange.ticks import Tick
 from opensqt.core.grid.book import Direction, GridBook, GridIdentity, SlotStatus
 from opensqt.core.orders import Order
 from opensqt.market_maker.v1 import execution_service_pb2 as pb
@@ -37,7 +38,6 @@ from opensqt.testing.servers import NatsEndpoint, PostgresEndpoint
 from services.paper_exchange.app import PaperExchange
 from services.paper_exchange.config import PaperExchangeConfig
 from services.paper_exchange.faults import Faults
-from services.paper_exchange.market.ticks import Tick
 from tests.unit.execution.world import buy, cancel
 
 pytestmark = pytest.mark.integration

@@ -20,11 +20,11 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from opensqt.core.exchange.market import MarketTrade, Quote
+from opensqt.core.exchange.ticks import Happening, Tick
 from opensqt.runtime.certificates import ensure_development_certificates, tls_config_of
 from opensqt.runtime.tasks import BackgroundTasks
 from services.paper_exchange.app import PaperExchange
 from services.paper_exchange.config import PaperExchangeConfig
-from services.paper_exchange.market.ticks import Happening, Tick
 
 TRADER = ("paper-trade", "paper-trade-secret")
 READER = ("paper-read", "paper-read-secret")

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from opensqt.adapters.replay.source import DamagedData
 from opensqt.core.exchange.market import MarketTrade
+from opensqt.core.exchange.ticks import Tick
 from services.paper_exchange.market.player import Player, PlayerState
-from services.paper_exchange.market.ticks import DamagedData, Tick
 
 MS = 1_000_000
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from opensqt.adapters.replay.tables import read_candles
 from opensqt.core.exchange.market import MarketTrade
 from services.paper_exchange.market.history import seed_history
-from services.paper_exchange.market.tables import read_candles
 from services.paper_exchange.tape import INTERVALS_MS, Candles, Tape, TapedTrade
 
-from .test_sources import INSTRUMENT
+from .test_generator import INSTRUMENT
 
 MINUTE = 60_000
 

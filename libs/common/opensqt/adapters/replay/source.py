@@ -1,35 +1,12 @@
-"""What every source of market data yields, and what it raises for data that is damaged."""
+"""What every source of market data is, and what it raises for data that is damaged."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Protocol
 
-from opensqt.core.exchange.market import MarketTrade, Quote
+from opensqt.core.exchange.ticks import Tick
 from opensqt.core.instrument import Instrument
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MarkPrice:
-    """The mark price and the funding rate that goes with it."""
-
-    price: Decimal
-    rate: Decimal | None
-    time_ns: int
-
-
-Happening = MarketTrade | Quote | MarkPrice
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tick:
-    """One thing that happened in the market."""
-
-    offset_ns: int
-    """How long after the first tick it became known; never less than that of the tick before."""
-    symbol: str
-    happening: Happening
 
 
 class MarketSource(Protocol):

@@ -14,11 +14,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
+from opensqt.adapters.replay.lines import read_lines
+from opensqt.adapters.replay.source import DamagedData, positive
 from opensqt.core.exchange.market import MarketTrade
+from opensqt.core.exchange.ticks import Tick
 from opensqt.core.instrument import Instrument
 from opensqt.core.numbers import NotExactError, divide, parse_decimal
-from services.paper_exchange.market.lines import read_lines
-from services.paper_exchange.market.ticks import DamagedData, Tick, positive
 
 STEPS_PER_LEG: Final = 4
 _TRADES: Final = 3 * STEPS_PER_LEG + 1

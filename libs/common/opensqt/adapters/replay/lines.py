@@ -5,7 +5,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from services.paper_exchange.market.ticks import DamagedData
+from opensqt.adapters.replay.source import DamagedData
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:

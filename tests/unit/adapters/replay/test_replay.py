@@ -7,13 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from opensqt.adapters.replay.recording import Recording
+from opensqt.adapters.replay.source import DamagedData
+from opensqt.adapters.replay.tables import CandlesTable, TradesTable
 from opensqt.core.exchange.market import MarketTrade, Quote
+from opensqt.core.exchange.ticks import MarkPrice, Tick
 from opensqt.core.instrument import Instrument
-from services.paper_exchange.config import GeneratorConfig
-from services.paper_exchange.market.generator import Generator
-from services.paper_exchange.market.recording import Recording
-from services.paper_exchange.market.tables import CandlesTable, TradesTable
-from services.paper_exchange.market.ticks import DamagedData, MarkPrice, Tick
 
 INSTRUMENT = Instrument(
     symbol="BTCUSDT",
@@ -28,7 +27,7 @@ INSTRUMENT = Instrument(
 INSTRUMENTS = {"BTCUSDT": INSTRUMENT}
 TRADE = b'{"stream":"s","data":{"e":"trade","E":5,"T":4,"s":"BTCUSDT","t":9,"p":"60000.1","q":"0.5","X":"MARKET","m":true}}'
 QUOTE = b'{"stream":"s","data":{"e":"bookTicker","u":1,"s":"BTCUSDT","b":"60000","B":"2","a":"60000.1","A":"3","T":4,"E":5}}'
-BUNDLED = Path(__file__).parents[3] / "recordings" / "btcusdt_usdm_20240808.jsonl.gz"
+BUNDLED = Path(__file__).parents[4] / "recordings" / "btcusdt_usdm_20240808.jsonl.gz"
 
 
 def recording(tmp_path: Path, *lines: bytes) -> list[Tick]:
@@ -242,15 +241,3 @@ class TestCandles:
             self.ticks(tmp_path, "0,100,110,90,100,1\n" + row + "\n")
         assert caught.value.line == 3
         assert reason in caught.value.reason
-
-
-def test_the_generator_is_a_function_of_its_seed() -> None:
-    def market(seed: int) -> list[Tick]:
-        return list(Generator(GeneratorConfig(seed=seed, duration_s=10), INSTRUMENT).ticks())
-
-    assert market(1) == market(1) != market(2)
-    for tick in market(1):
-        happening = tick.happening
-        if isinstance(happening, Quote):
-            assert happening.ask - happening.bid == INSTRUMENT.tick_size
-    assert market(1)[-1].offset_ns <= 10 * 10**9

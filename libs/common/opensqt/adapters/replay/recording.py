@@ -12,17 +12,11 @@ from typing import Any
 
 import orjson
 
+from opensqt.adapters.replay.lines import read_lines
+from opensqt.adapters.replay.source import DamagedData, Instruments, positive
 from opensqt.core.exchange.market import MarketTrade, Quote
+from opensqt.core.exchange.ticks import Happening, MarkPrice, Tick
 from opensqt.core.numbers import NotExactError, parse_decimal
-from services.paper_exchange.market.lines import read_lines
-from services.paper_exchange.market.ticks import (
-    DamagedData,
-    Happening,
-    Instruments,
-    MarkPrice,
-    Tick,
-    positive,
-)
 
 _MS = 1_000_000
 

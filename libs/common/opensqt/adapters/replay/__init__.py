@@ -1,0 +1,1 @@
+"""Recorded markets from files: raw streams, tables of trades, tables of candles."""
