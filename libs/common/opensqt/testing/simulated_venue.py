@@ -15,20 +15,19 @@ from opensqt.core.events import (
     Forced,
     OrderUpdate,
     Position,
-    PositionUpdate,
     UpdateSource,
 )
+from opensqt.core.exchange import told
 from opensqt.core.exchange.account import Account
 from opensqt.core.exchange.engine import SimulatedExchange
-from opensqt.core.exchange.events import AccountChanged, Event, OrderChanged, OrderRefused, Refused
-from opensqt.core.exchange.forced import forced_by_id
+from opensqt.core.exchange.events import AccountChanged, Event, OrderChanged, OrderRefused
 from opensqt.core.exchange.market import MarketTrade, Quote
-from opensqt.core.exchange.orders import Fill, OrderRequest, OrderType, TimeInForce
+from opensqt.core.exchange.orders import Fill
 from opensqt.core.exchange.orders import Order as ExchangeOrder
 from opensqt.core.exchange.rules import MarketRules
 from opensqt.core.grid.results import PlacementResult
 from opensqt.core.instrument import Instrument
-from opensqt.core.orders import EndReason, Execution, Order, OrderStatus
+from opensqt.core.orders import Execution, Order, OrderStatus
 from opensqt.ports import (
     AccountEvent,
     CancelAnswer,
@@ -41,20 +40,6 @@ from opensqt.ports import (
 )
 
 DEPOSIT: Final = Decimal(100_000)
-
-REASONS: Final = {
-    Refused.REDUCE_ONLY: EndReason.REDUCE_ONLY_REJECTED,
-    Refused.MARGIN: EndReason.INSUFFICIENT_MARGIN,
-    Refused.POST_ONLY: EndReason.POST_ONLY_WOULD_TAKE,
-    Refused.TOO_MANY_ORDERS: EndReason.RATE_LIMIT,
-    Refused.TICK: EndReason.FILTER,
-    Refused.STEP: EndReason.FILTER,
-    Refused.NOTIONAL: EndReason.FILTER,
-    Refused.QUANTITY_TOO_SMALL: EndReason.FILTER,
-    Refused.QUANTITY_TOO_LARGE: EndReason.FILTER,
-    Refused.PRICE_TOO_HIGH: EndReason.FILTER,
-    Refused.PRICE_TOO_LOW: EndReason.FILTER,
-}
 
 
 @dataclass(slots=True)
@@ -228,38 +213,22 @@ class SimulatedVenue:
     async def position(self, symbol: str) -> Position:
         """The account's position."""
         self._reach("position")
-        held = self._books.position(symbol)
-        return _position(symbol, held.quantity, held.entry_price)
+        return told.position_of(self._books.position(symbol))
 
     # --- OrderGateway --------------------------------------------------------------------------
 
     async def place(self, order: Order) -> PlacementResult:
         """Place a limit order."""
         if not self.reachable:
-            return _answer(order, OrderStatus.UNKNOWN)
-        request = OrderRequest(
-            symbol=order.symbol,
-            client_order_id=order.client_oid,
-            side=order.side,
-            type=OrderType.LIMIT,
-            quantity=order.quantity,
-            price=order.price,
-            time_in_force=TimeInForce.GTX if order.post_only else TimeInForce.GTC,
-            reduce_only=order.reduce_only,
-        )
+            return PlacementResult(client_oid=order.client_oid, status=OrderStatus.UNKNOWN)
+        request = told.request_of(order)
         events = self.exchange.place(self._account, request, now_ns=self._clock.now_ns())
         first = events[0]
         if isinstance(first, OrderRefused):
-            if first.reason is Refused.DUPLICATE_ID:
-                return _answer(order, OrderStatus.UNKNOWN, EndReason.DUPLICATE_ID)
-            return _answer(order, OrderStatus.REJECTED, REASONS.get(first.reason, EndReason.OTHER))
+            return told.refused(order, first)
         self._send(events)
         assert isinstance(first, OrderChanged)
-        return PlacementResult(
-            client_oid=order.client_oid,
-            status=OrderStatus.NEW,
-            exchange_order_id=str(first.order.order_id),
-        )
+        return told.accepted(order, first.order)
 
     async def cancel(self, order: Order) -> CancelAnswer:
         """Cancel an order."""
@@ -300,92 +269,35 @@ class SimulatedVenue:
 
     def _send(self, events: tuple[Event, ...]) -> None:
         for event in events:
-            told = self._told(event)
-            if told is None or not self.passes(told):
+            heard = self._told(event)
+            if heard is None or not self.passes(heard):
                 continue
             for subscription in self._accounts:
                 if subscription.connected:
-                    subscription.inbox.put(told)
+                    subscription.inbox.put(heard)
 
     def _told(self, event: Event) -> AccountEvent | None:
         match event:
             case OrderChanged():
                 return self._update(event.order, UpdateSource.STREAM, event.fill)
-            case AccountChanged(position=held) if held is not None:
-                return PositionUpdate(
-                    account=self._account,
-                    position=_position(event.symbol, held.quantity, held.entry_price),
-                    cause=event.reason,
-                    wallet_balance=event.wallet,
-                    balance_change=event.balance_change,
-                    exchange_time_ns=event.time_ns,
-                    receive_time_ns=self._clock.now_ns(),
-                )
+            case AccountChanged():
+                return told.position_update(event, receive_time_ns=self._clock.now_ns())
             case _:
                 return None
 
     def _update(
         self, order: ExchangeOrder, source: UpdateSource, fill: Fill | None = None
     ) -> OrderUpdate:
-        return OrderUpdate(
-            account=self._account,
-            symbol=order.symbol,
-            client_oid=order.client_order_id,
-            exchange_order_id=str(order.order_id),
-            side=order.side,
-            status=order.status,
-            end_reason=_end_reason(order),
-            price=order.price,
-            quantity=order.quantity,
-            filled_quantity=order.executed,
-            average_price=order.average_price or None,
-            execution=self._execution(fill, client_oid=order.client_order_id) if fill else None,
+        return told.order_update(
+            order,
             source=source,
-            exchange_time_ns=order.updated_ns,
             receive_time_ns=self._clock.now_ns(),
-            forced=forced_by_id(order.client_order_id),
+            fill=fill,
+            fee_asset=self._quote_of(order.symbol),
         )
 
     def _execution(self, fill: Fill, *, client_oid: str) -> Execution:
-        instrument = self.exchange.markets[fill.symbol].rules.instrument
-        return Execution(
-            execution_id=str(fill.trade_id),
-            client_oid=client_oid,
-            symbol=fill.symbol,
-            side=fill.side,
-            price=fill.price,
-            quantity=fill.quantity,
-            fee=fill.fee,
-            fee_asset=instrument.quote,
-            maker=fill.maker,
-            exchange_time_ns=fill.time_ns,
-            exchange_order_id=str(fill.order_id),
-        )
+        return told.execution_of(fill, client_oid=client_oid, fee_asset=self._quote_of(fill.symbol))
 
-
-def _position(symbol: str, quantity: Decimal, entry_price: Decimal) -> Position:
-    return Position(
-        symbol=symbol,
-        quantity=quantity,
-        entry_price=entry_price if quantity else None,
-        mark_price=None,
-        unrealised_pnl=None,
-        liquidation_price=None,
-    )
-
-
-def _end_reason(order: ExchangeOrder) -> EndReason:
-    """As far as an exchange's payload tells."""
-    if order.status is OrderStatus.CANCELED:
-        return EndReason.CANCEL_REQUESTED
-    if order.status is not OrderStatus.EXPIRED:
-        return EndReason.NONE
-    if order.expired_in_match:
-        return EndReason.SELF_TRADE_PREVENTION
-    return EndReason.REDUCE_ONLY_REJECTED if order.reduce_only else EndReason.OTHER
-
-
-def _answer(
-    order: Order, status: OrderStatus, reason: EndReason = EndReason.NONE
-) -> PlacementResult:
-    return PlacementResult(client_oid=order.client_oid, status=status, end_reason=reason)
+    def _quote_of(self, symbol: str) -> str:
+        return self.exchange.markets[symbol].rules.instrument.quote
