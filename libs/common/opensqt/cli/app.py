@@ -8,7 +8,9 @@ import opensqt
 from opensqt.cli import (
     certs,
     config,
+    diff,
     doctor,
+    export,
     fills,
     orders,
     quarantine,
@@ -55,6 +57,8 @@ for command in (
     orders.orders,
     fills.fills,
     quarantine.quarantine,
+    export.export,
+    diff.diff,
     certs.certs,
     doctor.doctor,
 ):
