@@ -1,0 +1,244 @@
+"""Figures that a trader judges a run by, of one account.
+
+Money is exact; ratios are floats, being statistics. What too little data leaves undefined is None,
+never zero or infinite.
+
+Equity is sampled for the Sharpe and Sortino ratios: every day of a run of two weeks or more, else
+every hour, from its start; the last part that is not whole is left out. Both are of returns over
+the riskless rate of zero, annualised with 365 days, since these markets never close:
+
+- Sharpe ratio: mean of the returns divided by their sample standard deviation (W. F. Sharpe, "The
+  Sharpe Ratio", Journal of Portfolio Management 21(1), 1994).
+- Sortino ratio: mean of the returns divided by the root of the mean square of the negative ones,
+  over all of them (F. A. Sortino, L. N. Price, "Performance Measurement in a Downside Risk
+  Framework", Journal of Investing 3(3), 1994), with a target of zero.
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+import numpy as np
+
+from opensqt.backtest.accounting import AccountBooks
+from opensqt.backtest.case import Case
+from opensqt.backtest.columns import Ints
+from opensqt.backtest.result import Result
+from opensqt.backtest.timeline import AccountPath, BotPath, Floats
+from opensqt.core.numbers import EXACT
+
+HOUR_NS: Final = 3_600 * 10**9
+DAY_NS: Final = 24 * HOUR_NS
+YEAR_NS: Final = 365 * DAY_NS
+
+DAILY_FROM_NS: Final = 14 * DAY_NS
+"""Runs of at least this length are sampled daily, shorter ones hourly."""
+LEAST_RETURNS: Final = 10
+"""Fewer returns say nothing about their spread."""
+_BLOCK: Final = 1 << 18
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metrics:
+    """Figures of one account over a run."""
+
+    days: float
+    profit: Decimal
+    """In quote."""
+    return_share: float
+    """Profit over the deposit."""
+    max_drawdown: Decimal
+    """Largest fall of the equity below an earlier one, at every trade, in quote."""
+    max_drawdown_share: float | None
+    """The same as a share of the equity that it fell from; None: there was none left to share."""
+    sampling: str
+    """How the equity was sampled for the next two: ``daily`` or ``hourly``."""
+    sharpe: float | None
+    sortino: float | None
+    """None, too, when no return was negative."""
+    fills: int
+    fills_per_day: float | None
+    round_trips: int
+    turnover: Decimal
+    """Price times quantity of all fills, in quote."""
+    turnover_per_day: float | None
+    """As a multiple of the deposit."""
+    time_in_market: float | None
+    """Share of the time in which something was held."""
+    exposure_mean: float | None
+    """Notional of all positions at mark, over time, in quote."""
+    exposure_max: float
+    """In quote."""
+    leverage_max: float | None
+    """Largest notional over the equity at that time."""
+    liquidation_distance_min: float | None
+    """How far a mark could still have moved against its position before liquidation, as a share of
+    the mark: the least over the run. None: nothing was held. 1 or more: a long that no fall would
+    have ended. At or below 0: it was liquidated."""
+
+
+def metrics_of(case: Case, result: Result, books: AccountBooks) -> Metrics:
+    """The figures of an account.
+
+    Args:
+        case: What was run.
+        result: What came of it.
+        books: The account, as `accounting.account_for` has it.
+    """
+    path = AccountPath.of(case, result, books.name)
+    span_ns = result.end_ns - result.start_ns
+    days = span_ns / DAY_NS
+    fills = sum(bot.fills for bot in books.bots)
+    turnover = sum((bot.turnover for bot in books.bots), Decimal(0))
+    fallen, share = _drawdown(path, result.start_ns, result.end_ns)
+    sampling, returns = sampled_returns(path, result.start_ns, result.end_ns)
+    per_year = YEAR_NS / (DAY_NS if sampling == "daily" else HOUR_NS)
+    highest = _extremes(path, result.start_ns, result.end_ns)
+    deposit = float(books.initial)
+    return Metrics(
+        days=days,
+        profit=EXACT.subtract(books.final, books.initial),
+        return_share=float(EXACT.divide(books.split.total, books.initial)),
+        max_drawdown=fallen,
+        max_drawdown_share=share,
+        sampling=sampling,
+        sharpe=sharpe_ratio(returns, per_year=per_year),
+        sortino=sortino_ratio(returns, per_year=per_year),
+        fills=fills,
+        fills_per_day=fills / days if days else None,
+        round_trips=sum(bot.round_trips for bot in books.bots),
+        turnover=turnover,
+        turnover_per_day=float(turnover) / deposit / days if days else None,
+        time_in_market=_time_in_market(path, result.start_ns, result.end_ns),
+        exposure_mean=_mean_exposure(path, result.end_ns) / span_ns if span_ns else None,
+        exposure_max=highest.exposure,
+        leverage_max=highest.leverage,
+        liquidation_distance_min=highest.distance,
+    )
+
+
+def sampled_returns(path: AccountPath, start_ns: int, end_ns: int) -> tuple[str, Floats]:
+    """The returns from sample to sample, and how it was sampled; none if equity was used up."""
+    sampling, period_ns = "hourly", HOUR_NS
+    if end_ns - start_ns >= DAILY_FROM_NS:
+        sampling, period_ns = "daily", DAY_NS
+    times = np.arange(start_ns, end_ns + 1, period_ns, dtype=np.int64)
+    equity = path.at(times).equity
+    if len(equity) < 2 or bool((equity <= 0).any()):
+        return sampling, np.zeros(0)
+    returns: Floats = equity[1:] / equity[:-1] - 1
+    return sampling, returns
+
+
+def sharpe_ratio(returns: Floats, *, per_year: float) -> float | None:
+    """Annualised Sharpe ratio; None for fewer than `LEAST_RETURNS`, or without any spread."""
+    if len(returns) < LEAST_RETURNS:
+        return None
+    spread = float(np.std(returns, ddof=1))
+    return float(np.mean(returns)) / spread * per_year**0.5 if spread else None
+
+
+def sortino_ratio(returns: Floats, *, per_year: float) -> float | None:
+    """Annualised Sortino ratio; None for fewer than `LEAST_RETURNS`, or without any loss."""
+    if len(returns) < LEAST_RETURNS:
+        return None
+    downside = float(np.sqrt(np.mean(np.minimum(returns, 0) ** 2)))
+    return float(np.mean(returns)) / downside * per_year**0.5 if downside else None
+
+
+def _drawdown(path: AccountPath, start_ns: int, end_ns: int) -> tuple[Decimal, float | None]:
+    changes = [series for bot in path.bots for series in (bot.time_ns, bot.mark.time_ns)]
+    times = np.unique(np.concatenate(changes))
+    equity = path.at(times[(times >= start_ns) & (times <= end_ns)]).equity
+    peak = np.maximum.accumulate(np.concatenate([[path.deposit], equity]))[1:]
+    return Decimal(float((peak - equity).max())), float(((peak - equity) / peak).max())
+
+
+def _time_in_market(path: AccountPath, start_ns: int, end_ns: int) -> float | None:
+    if end_ns == start_ns:
+        return None
+    begin = np.array([start_ns], dtype=np.int64)
+    times = np.unique(np.concatenate([begin, *(bot.time_ns for bot in path.bots)]))
+    held = np.zeros(len(times), dtype=bool)
+    for bot in path.bots:
+        held |= bot.position[bot.index_at(times)] != 0
+    lasted = np.diff(np.append(times, max(end_ns, int(times[-1]))))
+    return float(lasted[held].sum() / (end_ns - start_ns))
+
+
+def _mean_exposure(path: AccountPath, end_ns: int) -> float:
+    """The integral of the notional over time, in quote nanoseconds."""
+    total = 0.0
+    for bot in path.bots:
+        if len(bot.mark.price) and bool(bot.position.any()):
+            ends = np.append(bot.time_ns[1:], max(end_ns, int(bot.time_ns[-1])))
+            gone = _price_time(bot, ends) - _price_time(bot, bot.time_ns)
+            total += float(np.abs(bot.position) @ gone)
+    return total
+
+
+def _price_time(bot: BotPath, times: Ints) -> Floats:
+    """The integral of the mark price over time, up to each time."""
+    mark_ns, price = bot.mark.time_ns, bot.mark.price
+    summed = np.concatenate([[0.0], np.cumsum(price[:-1] * np.diff(mark_ns))])
+    index = np.maximum(np.searchsorted(mark_ns, times, side="right") - 1, 0)
+    since: Floats = summed[index] + price[index] * (times - mark_ns[index])
+    return since
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Extremes:
+    exposure: float = 0.0
+    leverage: float | None = None
+    distance: float | None = None
+
+    def and_of(self, equity: Floats, exposure: Floats, distance: Floats) -> "_Extremes":
+        """These, and those of more states of the account."""
+        held = exposure > 0
+        if not held.any():
+            return self
+        with np.errstate(divide="ignore"):
+            ratios = np.where(equity > 0, exposure / np.maximum(equity, 1e-300), np.inf)[held]
+        most, least = float(ratios.max()), float(distance[held].min())
+        return _Extremes(
+            exposure=max(self.exposure, float(exposure.max())),
+            leverage=max(most, self.leverage or 0.0) if np.isfinite(most) else self.leverage,
+            distance=least if self.distance is None else min(least, self.distance),
+        )
+
+
+def _extremes(path: AccountPath, start_ns: int, end_ns: int) -> _Extremes:
+    if len(path.bots) == 1:
+        return _extremes_of_one(path)
+    found = _Extremes()
+    changes = [series for bot in path.bots for series in (bot.time_ns, bot.mark.time_ns)]
+    times = np.unique(np.concatenate(changes)) if changes else np.zeros(0, dtype=np.int64)
+    times = times[(times >= start_ns) & (times <= end_ns)]
+    for block in range(0, len(times), _BLOCK):
+        state = path.at(times[block : block + _BLOCK])
+        found = found.and_of(state.equity, state.exposure, state.distance)
+    return found
+
+
+def _extremes_of_one(path: AccountPath) -> _Extremes:
+    """With one market everything is extreme where the price is, between one fill and the next."""
+    bot, rate = path.bots[0], path.maintenance[0]
+    if not len(bot.mark.price):
+        return _Extremes()
+    begin = np.maximum(np.searchsorted(bot.mark.time_ns, bot.time_ns, side="right") - 1, 0)
+    # What comes at the very time of the next change belongs to that one.
+    end = np.searchsorted(bot.mark.time_ns, bot.time_ns[1:], side="left")
+    end = np.maximum(np.append(end, len(bot.mark.price)), begin + 1)
+    to_the_end = end == len(bot.mark.price)  # which `reduceat` has no index for
+    ranges = np.stack([begin, end - to_the_end], axis=1).ravel()
+    found = _Extremes()
+    for of in (np.minimum, np.maximum):
+        price = of.reduceat(bot.mark.price, ranges)[::2]
+        price = np.where(to_the_end, of(price, bot.mark.price[-1]), price)
+        notional = np.abs(bot.position) * price
+        equity = path.deposit + bot.cash + bot.position * price
+        weight = np.where(bot.position > 0, 1 - rate, 1 + rate) * notional
+        with np.errstate(divide="ignore", invalid="ignore"):
+            distance = np.where(weight > 0, (equity - notional * rate) / weight, np.inf)
+        found = found.and_of(equity, notional, distance)
+    return found
