@@ -17,10 +17,10 @@ from opensqt.core.grid.book import GridBook, GridIdentity, Standing
 from opensqt.core.grid.results import OF_NO_GRID
 from opensqt.core.identifiers import bot_tag, epoch_at, parse_order_id
 from opensqt.core.orders import Execution, Order, next_status
+from opensqt.core.timeline import in_order_of_time, progress
 from opensqt.ports import Quarantined
 from services.market_data.exchange_side import ExchangeSide
 from services.market_data.ledger_side import LedgerSide
-from services.market_data.timeline import in_order_of_time, progress
 
 NS_PER_S: Final = 10**9
 FIRST_OVERLAP_NS: Final = 600 * NS_PER_S

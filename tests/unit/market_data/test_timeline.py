@@ -5,7 +5,7 @@ from decimal import Decimal as D
 
 from opensqt.core.events import OrderUpdate, UpdateSource
 from opensqt.core.orders import EndReason, Execution, OrderStatus, Side
-from services.market_data.timeline import in_order_of_time, progress
+from opensqt.core.timeline import in_order_of_time, progress
 
 STATE = OrderUpdate(
     account="main",

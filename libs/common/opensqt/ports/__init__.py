@@ -24,6 +24,7 @@ from opensqt.ports.bus import (
     Received,
     Topic,
 )
+from opensqt.ports.checkpoints import BotCheckpoint, CheckpointError, CheckpointStore
 from opensqt.ports.clock import Clock
 from opensqt.ports.engine import Engine
 from opensqt.ports.errors import DependencyError
@@ -61,9 +62,12 @@ __all__ = [
     "AccountChecks",
     "AccountEvent",
     "AccountFeed",
+    "BotCheckpoint",
     "CancelAnswer",
     "CancelOutcome",
     "Checkpoint",
+    "CheckpointError",
+    "CheckpointStore",
     "Clock",
     "Delivery",
     "DependencyError",

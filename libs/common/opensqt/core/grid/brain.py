@@ -115,6 +115,15 @@ class Brain:
         book = self._with(*(result.client_oid for result in results))
         self._take(SlotManager(book).record(results, now_ns=now_ns))
 
+    def confirm(self, *, now_ns: int) -> None:
+        """Let it trade, if it was RECONCILING: all that the exchange has of it is in the book."""
+        epoch = self.book.identity.epoch
+        self._take(SlotManager(self.book).confirm(epoch=epoch, now_ns=now_ns))
+
+    def halt(self, reason: str, *, now_ns: int) -> None:
+        """Open nothing more until a person resumes it; the first reason stays."""
+        self._take(SlotManager(self.book).halt(reason, now_ns=now_ns))
+
     # --- what comes out --------------------------------------------------------------------------
 
     def decide(
