@@ -19,7 +19,7 @@ from opensqt.adapters.replay.source import DamagedData, positive
 from opensqt.core.exchange.market import MarketTrade
 from opensqt.core.exchange.ticks import Tick
 from opensqt.core.instrument import Instrument
-from opensqt.core.numbers import NotExactError, divide, parse_decimal
+from opensqt.core.numbers import NotExactError, divide, floor_to, parse_decimal
 
 STEPS_PER_LEG: Final = 4
 _TRADES: Final = 3 * STEPS_PER_LEG + 1
@@ -140,11 +140,14 @@ class CandlesTable:
             trade_id += _TRADES
 
     def _walk(self, row: CandleRow, trade_id: int) -> Iterator[MarketTrade]:
-        start, high, low, close = row.open, row.high, row.low, row.close
+        start, high, low, close = (
+            self._instrument.round_price(price)
+            for price in (row.open, row.high, row.low, row.close)
+        )
         low_first = start - low <= high - start if close >= start else start - low < high - start
         turns = (start, low, high, close) if low_first else (start, high, low, close)
         share = max(
-            self._instrument.quantity_at_most(divide(row.volume, Decimal(_TRADES))),
+            floor_to(divide(row.volume, Decimal(_TRADES)), self._instrument.step_size),
             self._instrument.step_size,
         )
         if not row.volume:

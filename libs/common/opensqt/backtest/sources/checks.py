@@ -1,0 +1,178 @@
+"""What must hold in every table: order, no duplicates, positive numbers, candles that fit together.
+
+What does not is a problem: an error, or a counted note that says what was done. Nothing is ever
+filled in.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+
+from opensqt.backtest.columns import Flags, Ints
+from opensqt.backtest.sources.problems import Problems
+from opensqt.backtest.sources.table import DataKind, Scaled, Table
+
+_POSITIVE: Final = {
+    DataKind.TRADES: ("price", "quantity"),
+    DataKind.QUOTES: ("bid", "bid_quantity", "ask", "ask_quantity"),
+    DataKind.MARKS: ("price",),
+    DataKind.CANDLES: ("open", "high", "low", "close"),
+    DataKind.MARK_CANDLES: ("open", "high", "low", "close"),
+    DataKind.FUNDING: (),
+}
+_ONE_AT_A_TIME: Final = frozenset({DataKind.CANDLES, DataKind.MARK_CANDLES, DataKind.FUNDING})
+"""Of these there is one row at any time."""
+_LEFT_OUT: Final = "left out"
+
+
+def checked(table: Table, problems: Problems) -> Table:
+    """The table without the rows that cannot be used, in the order of time.
+
+    Raises:
+        DamagedData: Something is wrong and that is not allowed.
+    """
+    table = _without_bad_numbers(table, problems)
+    table = _in_order(table, problems)
+    table = _once(table, problems)
+    _look_for_gaps(table, problems)
+    return table
+
+
+def interval_ns(time_ns: Ints) -> int:
+    """How far apart rows usually are; 0 with fewer than two."""
+    if len(time_ns) < 2:
+        return 0
+    gaps, counts = np.unique(np.diff(time_ns), return_counts=True)
+    return int(gaps[counts.argmax()])
+
+
+def _without_bad_numbers(table: Table, problems: Problems) -> Table:
+    bad = np.zeros(len(table), dtype=np.bool_)
+
+    def drop(mask: Flags, kind: str, reason: Callable[[int], str]) -> None:
+        mask &= ~bad
+        if mask.any():
+            first = int(mask.argmax())
+            line = int(table.line[first])
+            count = int(mask.sum())
+            problems.found(kind, table.path, line, reason(first), done=_LEFT_OUT, count=count)
+            bad[mask] = True
+
+    for name in _POSITIVE[table.kind]:
+        numbers = table.numbers[name]
+        drop(
+            numbers.values <= 0,
+            "zero_price" if "quantity" not in name else "zero_quantity",
+            lambda row, name=name, numbers=numbers: (  # type: ignore[misc]
+                f"{name} is {numbers.at(row)}; it must be positive"
+            ),
+        )
+    columns = table.numbers
+    if table.kind in (DataKind.CANDLES, DataKind.MARK_CANDLES):
+        drop(
+            _outside(columns["open"], table) | _outside(columns["close"], table),
+            "not_a_candle",
+            lambda row: (
+                f"low {columns['low'].at(row)} and high {columns['high'].at(row)} do not hold "
+                f"open {columns['open'].at(row)} and close {columns['close'].at(row)}"
+            ),
+        )
+    if table.kind is DataKind.CANDLES:
+        drop(
+            columns["volume"].values < 0,
+            "negative_volume",
+            lambda row: f"volume is {columns['volume'].at(row)}; it must not be negative",
+        )
+    if table.kind is DataKind.QUOTES:
+        bid, ask = _alike(columns["bid"], columns["ask"])
+        drop(
+            bid >= ask,
+            "crossed_quote",
+            lambda row: (
+                f"the bid {columns['bid'].at(row)} is not below the ask {columns['ask'].at(row)}"
+            ),
+        )
+    return table.taken(~bad) if bad.any() else table
+
+
+def _outside(price: Scaled, table: Table) -> Flags:
+    at, low = _alike(price, table.numbers["low"])
+    above, high = _alike(price, table.numbers["high"])
+    outside: Flags = (at < low) | (above > high)
+    return outside
+
+
+def _alike(one: Scaled, other: Scaled) -> tuple[Ints, Ints]:
+    """Two columns with the same decimals."""
+    decimals = max(one.decimals, other.decimals)
+    return (
+        one.times(10 ** (decimals - one.decimals)).values,
+        other.times(10 ** (decimals - other.decimals)).values,
+    )
+
+
+def _in_order(table: Table, problems: Problems) -> Table:
+    back = np.flatnonzero(np.diff(table.time_ns) < 0)
+    if not len(back):
+        return table
+    row = int(back[0]) + 1
+    problems.found(
+        "time_travel",
+        table.path,
+        int(table.line[row]),
+        f"time goes back from {table.time_ns[row - 1]} to {table.time_ns[row]} ns",
+        done="sorted by time",
+        count=len(back),
+    )
+    return table.taken(np.argsort(table.time_ns, kind="stable"))
+
+
+def _once(table: Table, problems: Problems) -> Table:
+    if table.kind in _ONE_AT_A_TIME:
+        keys, what = table.time_ns, "the time"
+    elif "id" in table.whole:
+        keys, what = table.whole["id"], "the id"
+    else:
+        return table
+    if np.all(np.diff(keys) > 0):
+        return table
+    _, firsts = np.unique(keys, return_index=True)
+    if len(firsts) == len(keys):
+        return table
+    again = np.ones(len(keys), dtype=np.bool_)
+    again[firsts] = False
+    row = int(again.argmax())
+    problems.found(
+        "duplicate",
+        table.path,
+        int(table.line[row]),
+        f"{what} {keys[row]} was there before",
+        done="the first was kept",
+        count=int(again.sum()),
+    )
+    return table.taken(~again)
+
+
+def _look_for_gaps(table: Table, problems: Problems) -> None:
+    if table.kind in (DataKind.CANDLES, DataKind.MARK_CANDLES):
+        keys, usual, what = table.time_ns, interval_ns(table.time_ns), "candles"
+    elif table.kind is DataKind.TRADES and "id" in table.whole:
+        keys, usual, what = table.whole["id"], 1, "ids"
+    else:
+        return
+    steps = np.diff(keys)
+    gaps = np.flatnonzero(steps > usual)
+    if not usual or not len(gaps):
+        return
+    row = int(gaps[0]) + 1
+    missing = int((steps[gaps] // usual - 1).sum()) or len(gaps)
+    problems.found(
+        "gap",
+        table.path,
+        int(table.line[row]),
+        f"{what} are missing between {keys[row - 1]} and {keys[row]} "
+        f"({missing} {what} in {len(gaps)} gaps in all)",
+        done="left as it is",
+        count=len(gaps),
+    )

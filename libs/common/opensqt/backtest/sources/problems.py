@@ -1,0 +1,63 @@
+"""What is wrong with data: an error with the first of it, or a counted note, as was asked for."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from opensqt.adapters.replay.source import DamagedData
+from opensqt.backtest.tape import DataNote
+
+
+@dataclass(slots=True)
+class _Counted:
+    count: int
+    text: str
+
+
+class Problems:
+    """Takes what is found wrong in files.
+
+    Args:
+        strict: The first thing that is wrong is an error. Otherwise it is counted, and what was
+            done about it is said.
+    """
+
+    def __init__(self, *, strict: bool) -> None:
+        self.strict = strict
+        self._counted: dict[tuple[str, str, str], _Counted] = {}
+        self._remarks: list[DataNote] = []
+
+    def found(  # a problem is its kind, place, reason and remedy
+        self, kind: str, path: Path, line: int, reason: str, *, done: str, count: int = 1
+    ) -> None:
+        """Take `count` problems of one kind, of which `line` and `reason` are the first.
+
+        Raises:
+            DamagedData: `strict` was asked for.
+        """
+        if self.strict:
+            raise DamagedData(path, line, reason)
+        key = (kind, str(path), done)
+        if key in self._counted:
+            self._counted[key].count += count
+        else:
+            self._counted[key] = _Counted(count, f"{path.name}, line {line}: {reason}; {done}")
+
+    def remark(self, kind: str, count: int, text: str) -> None:
+        """Note what is not wrong, but should be known; with `strict`, too."""
+        self._remarks.append(DataNote(kind=kind, count=count, text=text))
+
+    def notes(self) -> tuple[DataNote, ...]:
+        """All that was found, in the order in which it first was."""
+        counted = (
+            DataNote(kind=kind, count=found.count, text=found.text)
+            for (kind, _, _), found in self._counted.items()
+        )
+        return (*counted, *self._remarks)
+
+
+def listed(values: Iterable[object]) -> str:
+    """Some values for a message, the first few of them."""
+    found = [str(value) for value in values]
+    more = f" and {len(found) - 8} more" if len(found) > 8 else ""
+    return ", ".join(found[:8]) + more

@@ -1,0 +1,97 @@
+"""Reading any data file: its ending says how."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from opensqt.adapters.replay.source import DamagedData
+from opensqt.backtest.parquet import read_parquet
+from opensqt.backtest.sources.checks import checked, interval_ns
+from opensqt.backtest.sources.opened import ENDINGS
+from opensqt.backtest.sources.problems import Problems, listed
+from opensqt.backtest.sources.streams import read_stream
+from opensqt.backtest.sources.table import DataKind, Scaled, Table
+from opensqt.backtest.sources.text_tables import read_text_table
+
+
+def read_file(path: Path, problems: Problems) -> tuple[Table, ...]:
+    """The checked tables of a file: one, or of a recording one for each symbol and kind.
+
+    Raises:
+        DamagedData: It cannot be read, or something is wrong in it and that is not allowed.
+    """
+    if not path.name.endswith(ENDINGS):
+        raise DamagedData(path, 1, f"is no data file; their names end in {listed(ENDINGS)}")
+    if path.name.endswith((".jsonl", ".jsonl.gz")):
+        tables = read_stream(path, problems)
+    elif path.suffix == ".parquet":
+        tables = (read_parquet(path),)
+    else:
+        tables = (read_text_table(path, problems),)
+    return tuple(checked(table, problems) for table in tables)
+
+
+def joined(tables: Sequence[Table], problems: Problems) -> Table:
+    """One table of several of the same kind, such as those of some days.
+
+    Raises:
+        DamagedData: They overlap or leave a gap, and that is not allowed.
+    """
+    ordered = sorted((table for table in tables if len(table)), key=lambda t: int(t.time_ns[0]))
+    if len(ordered) < 2:
+        return (ordered or list(tables))[0]
+    parts = [ordered[0]]
+    for table in ordered[1:]:
+        last_ns = int(parts[-1].time_ns[-1])
+        one_at_a_time = table.kind not in (DataKind.TRADES, DataKind.QUOTES, DataKind.MARKS)
+        again = table.time_ns <= last_ns if one_at_a_time else table.time_ns < last_ns
+        if again.any():
+            problems.found(
+                "overlap",
+                table.path,
+                int(table.line[0]),
+                f"it begins at {table.time_ns[0]} ns, before {parts[-1].path.name} ends "
+                f"at {last_ns}",
+                done="what both hold is taken from the first",
+                count=int(again.sum()),
+            )
+        rest = table.taken(~again)
+        if not len(rest):
+            continue
+        usual = interval_ns(table.time_ns)
+        if table.kind is DataKind.CANDLES and usual and rest.time_ns[0] - last_ns > usual:
+            problems.found(
+                "gap",
+                table.path,
+                int(rest.line[0]),
+                f"candles are missing between {last_ns} and {rest.time_ns[0]}",
+                done="left as it is",
+            )
+        parts.append(rest)
+    return _put_together(parts)
+
+
+def _put_together(parts: Sequence[Table]) -> Table:
+    first = parts[0]
+    names = [set(part.numbers) | set(part.whole) | set(part.flags) for part in parts]
+    common = set.intersection(*names)
+    numbers = {}
+    for name in first.numbers:
+        decimals = max(part.numbers[name].decimals for part in parts)
+        scaled = [
+            part.numbers[name].times(10 ** (decimals - part.numbers[name].decimals)).values
+            for part in parts
+        ]
+        numbers[name] = Scaled(values=np.concatenate(scaled), decimals=decimals)
+    return replace(
+        first,
+        time_ns=np.concatenate([part.time_ns for part in parts]),
+        line=np.concatenate([part.line for part in parts]),
+        numbers=numbers,
+        flags={n: np.concatenate([part.flags[n] for part in parts]) for n in first.flags},
+        whole={
+            n: np.concatenate([part.whole[n] for part in parts]) for n in first.whole if n in common
+        },
+    )

@@ -1,0 +1,125 @@
+"""Reading tables of text: by columns when every cell is as it should be, else row by row.
+
+Both ways read the same numbers; the second one knows which line and which cell is wrong.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import csv
+
+from opensqt.adapters.replay.source import DamagedData
+from opensqt.backtest.columns import Flags, Ints
+from opensqt.backtest.sources.by_row import read_rows
+from opensqt.backtest.sources.forms import FLAGS, WHOLE, Form, allowed, form_of
+from opensqt.backtest.sources.opened import read_bytes
+from opensqt.backtest.sources.problems import Problems
+from opensqt.backtest.sources.table import DECIMALS_MAX, Scaled, Table
+from opensqt.backtest.sources.times import to_ns
+
+_DIGITS: Final = 38
+
+
+def read_text_table(path: Path, problems: Problems) -> Table:
+    """Read a CSV file of one of the known forms.
+
+    Raises:
+        DamagedData: The file cannot be read, is of no known form, holds no rows, or something is
+            wrong in it and that is not allowed.
+    """
+    body = read_bytes(path)
+    first_line = body[: body.find(b"\n") if b"\n" in body else len(body)]
+    first = first_line.decode("utf-8", "replace").lstrip("\ufeff").rstrip("\r").split(",")
+    found = form_of(first)
+    if found is None:
+        raise DamagedData(
+            path, 1, f"{first_line[:80]!r} begins no table that is known; known: {allowed()}"
+        )
+    form, names, has_heading = found
+    at = len(first_line) + 1 if has_heading else 0
+    body = body[at:].rstrip(b"\r\n")
+    if not body:
+        raise DamagedData(path, 2 if has_heading else 1, f"there are no {form.name}")
+    begins = 2 if has_heading else 1
+    columns = _by_columns(body, names)
+    if columns is None:
+        lines, columns = read_rows(path, body, names, begins=begins, problems=problems)
+    else:
+        lines = np.arange(begins, begins + len(columns["time"]), dtype=np.int64)
+    unit = first[names.index("time")] if has_heading else ""
+    return _table(path, form, columns, lines, unit)
+
+
+def scaled_from_arrow(column: Any) -> Scaled | None:
+    """A column of decimals as whole numbers; None when they are too large or too fine."""
+    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    for decimals in (array.type.scale, 8, 4, 0):
+        if decimals > array.type.scale:
+            continue
+        try:
+            cast = array.cast(pa.decimal128(_DIGITS, decimals))
+        except pa.ArrowInvalid:
+            return None  # it would lose digits
+        words = np.frombuffer(cast.buffers()[1], dtype=np.int64)
+        words = words[2 * cast.offset : 2 * (cast.offset + len(cast))]
+        low, high = words[::2], words[1::2]
+        if np.array_equal(high, low >> 63):
+            return Scaled(values=low.copy(), decimals=decimals)
+    return None
+
+
+def _by_columns(body: bytes, names: Sequence[str]) -> dict[str, Scaled | Ints | Flags] | None:
+    """All columns at once; None when some cell is not as it should be."""
+    titles = [name or f"_{number}" for number, name in enumerate(names)]
+    types: dict[str, pa.DataType] = {
+        name: pa.bool_()
+        if name in FLAGS
+        else pa.int64()
+        if name in WHOLE
+        else pa.decimal128(_DIGITS, DECIMALS_MAX)
+        for name in names
+        if name
+    }
+    try:
+        table = csv.read_csv(
+            pa.BufferReader(body),
+            read_options=csv.ReadOptions(column_names=titles, use_threads=False),
+            parse_options=csv.ParseOptions(ignore_empty_lines=False),
+            convert_options=csv.ConvertOptions(
+                column_types=types,
+                include_columns=[name for name in names if name],
+                null_values=[],
+                true_values=["true", "True", "TRUE"],
+                false_values=["false", "False", "FALSE"],
+            ),
+        )
+    except pa.ArrowInvalid:
+        return None
+    columns: dict[str, Scaled | Ints | Flags] = {}
+    for name in types:
+        column = table.column(name)
+        if name in FLAGS or name in WHOLE:
+            columns[name] = column.to_numpy()
+            continue
+        scaled = scaled_from_arrow(column)
+        if scaled is None:
+            return None
+        columns[name] = scaled
+    return columns
+
+
+def _table(
+    path: Path, form: Form, columns: Mapping[str, Any], lines: Ints, time_name: str
+) -> Table:
+    return Table(
+        kind=form.kind,
+        path=path,
+        time_ns=to_ns(columns["time"], time_name),
+        line=lines,
+        numbers={n: c for n, c in columns.items() if isinstance(c, Scaled)},
+        flags={n: c for n, c in columns.items() if n in FLAGS},
+        whole={n: c for n, c in columns.items() if n in WHOLE and n != "time"},
+    )
