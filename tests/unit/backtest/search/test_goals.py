@@ -23,7 +23,7 @@ GOALS = Goals(
 
 
 @given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), max_size=25))
-def test_the_front_is_what_nothing_dominates(pairs):
+def test_the_front_is_what_nothing_dominates(pairs: list[tuple[int, int]]) -> None:
     candidates = [(D(a), D(b)) for a, b in pairs]
     front = [candidates[index] for index in pareto_front(GOALS, candidates)]
     undominated = {
@@ -34,26 +34,26 @@ def test_the_front_is_what_nothing_dominates(pairs):
     assert front == sorted(front, key=lambda one: (-one[0], one[1]))
 
 
-def test_of_equals_the_earliest_is_kept():
+def test_of_equals_the_earliest_is_kept() -> None:
     assert pareto_front(GOALS, [(D(1), D(1)), (D(2), D(1)), (D(2), D(1))]) == (1,)
 
 
-def test_domination_needs_one_better_and_none_worse():
+def test_domination_needs_one_better_and_none_worse() -> None:
     assert GOALS.dominates((D(2), D(1)), (D(1), D(1)))
     assert not GOALS.dominates((D(2), D(2)), (D(1), D(1)))
     assert not GOALS.dominates((D(1), D(1)), (D(1), D(1)))
 
 
-def test_the_balanced_one_is_neither_extreme():
+def test_the_balanced_one_is_neither_extreme() -> None:
     front = [(D(100), D(50)), (D(90), D(10)), (D(10), D(0))]
     assert balanced(GOALS, front) == 1
 
 
-def test_an_objective_that_does_not_differ_has_no_say():
+def test_an_objective_that_does_not_differ_has_no_say() -> None:
     assert balanced(GOALS, [(D(1), D(7)), (D(3), D(7))]) == 1
 
 
-def test_constraints_say_what_is_broken():
+def test_constraints_say_what_is_broken() -> None:
     goals = Goals(
         objectives=GOALS.objectives,
         constraints=(

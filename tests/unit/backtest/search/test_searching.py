@@ -1,18 +1,21 @@
 """A search is a function of its plan: not of its workers, its interruptions, or its luck."""
 
 import os
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
+from opensqt.backtest.search.goals import Goals
 from opensqt.backtest.search.samplers import OtherPointsError, SamplerKind
-from opensqt.backtest.search.searching import Search, search
+from opensqt.backtest.search.searching import Progress, Search, WindowFinding, search
 from opensqt.backtest.search.space import Range, SearchSpace
 from opensqt.backtest.search.study import Study
 from opensqt.backtest.search.trials import Outcome, Status, Trial
 from opensqt.backtest.search.walk import Span, WalkForward, windows
-from opensqt.backtest.search.workers import InProcess, Processes
+from opensqt.backtest.search.workers import Evaluator, InProcess, Processes, Setup, Task
 from tests.unit.backtest.search.stub import (
-    COST,
     DAY_NS,
     ONE_GOAL,
     SPACE,
@@ -26,29 +29,40 @@ from tests.unit.backtest.search.stub import (
 KINDS = list(SamplerKind)
 
 
-class Interrupted(Exception):
+class StoppedError(Exception):
     pass
 
 
-def found(what: Search, *, setup=None, study=None, stop_after=None, steps=None):
-    """Search here; `stop_after` so many judged trials, as Ctrl-C would."""
-    workers = InProcess(setup or Hill())
-    if stop_after is not None:
-        judge, left = workers.judge, [stop_after]
+class Interruptible(InProcess):
+    """Is stopped, as by Ctrl-C, after so many trials."""
 
-        def judge_some(tasks):
-            for one in judge(tasks):
-                if not left[0]:
-                    raise Interrupted
-                left[0] -= 1
-                yield one
+    def __init__(self, setup: Setup, left: int) -> None:
+        super().__init__(setup)
+        self._left = left
 
-        workers.judge = judge_some
+    def judge(self, tasks: Sequence[Task]) -> Iterator[tuple[int, Outcome]]:
+        for one in super().judge(tasks):
+            if not self._left:
+                raise StoppedError
+            self._left -= 1
+            yield one
+
+
+def found(
+    what: Search,
+    *,
+    setup: Setup | None = None,
+    study: Study | None = None,
+    stop_after: int | None = None,
+    steps: list[Progress] | None = None,
+) -> tuple[WindowFinding, ...]:
+    setup = setup or Hill()
+    workers = InProcess(setup) if stop_after is None else Interruptible(setup, stop_after)
     with study or Study(None, {}) as kept:
-        return search(what, kept, workers, steps.append if steps is not None else lambda _: None)
+        return search(what, kept, workers, (steps if steps is not None else []).append)
 
 
-def goals_for(kind):
+def goals_for(kind: SamplerKind) -> Goals:
     return TWO_GOALS if kind is SamplerKind.EVOLUTION else ONE_GOAL
 
 
@@ -57,20 +71,28 @@ SMALL = SearchSpace(
 )
 
 
+def height(outcome: Outcome) -> Decimal:
+    value = outcome.measures["height"]
+    assert value is not None
+    return value
+
+
+def mean_height(trials: Sequence[Trial]) -> Decimal:
+    heights = [height(trial.outcome) for trial in trials if trial.feasible(ONE_GOAL)]
+    return sum(heights, D(0)) / len(heights)
+
+
 @pytest.mark.parametrize("kind", [SamplerKind.BAYESIAN, SamplerKind.EVOLUTION])
-def test_learning_beats_chance(kind):
+def test_learning_beats_chance(kind: SamplerKind) -> None:
     (learned,) = found(plan(kind, trials=160, batch=16))
     (chance,) = found(plan(SamplerKind.RANDOM, trials=160, batch=16))
     best = learned.chosen.outcome.measures["height"]
     assert best > 90, "near the top, which is 100"
     assert best >= chance.chosen.outcome.measures["height"] - 5
-    later = [t for t in learned.trials[80:] if t.feasible(ONE_GOAL)]
-    early = [t for t in chance.trials[80:] if t.feasible(ONE_GOAL)]
-    mean = lambda trials: sum(t.outcome.measures["height"] for t in trials) / len(trials)
-    assert mean(later) > mean(early) + 50, "what is tried gets better"
+    assert mean_height(learned.trials[80:]) > mean_height(chance.trials[80:]) + 50
 
 
-def test_a_grid_finds_the_best_there_is():
+def test_a_grid_finds_the_best_there_is() -> None:
     space = SearchSpace(
         axes=(Range(key="x", low=D(1), step=D(1), count=60), *SPACE.axes[1:]), same={"z": "y"}
     )
@@ -80,7 +102,7 @@ def test_a_grid_finds_the_best_there_is():
     assert len(finding.trials) == len({t.point for t in finding.trials}) == space.size
 
 
-def test_what_is_impossible_fails_or_cannot_be_told_is_counted_and_never_chosen():
+def test_what_is_impossible_fails_or_cannot_be_told_is_counted_and_never_chosen() -> None:
     (finding,) = found(plan(SamplerKind.GRID, trials=SPACE.grid_size, batch=64))
     kinds = {status: [t for t in finding.trials if t.outcome.status is status] for status in Status}
     assert all(kinds[status] for status in (Status.JUDGED, Status.IMPOSSIBLE, Status.FAILED))
@@ -95,21 +117,25 @@ def test_what_is_impossible_fails_or_cannot_be_told_is_counted_and_never_chosen(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_interrupted_search_goes_on_as_if_it_had_not_been(kind, tmp_path):
+def test_an_interrupted_search_goes_on_as_if_it_had_not_been(
+    kind: SamplerKind, tmp_path: Path
+) -> None:
     what = plan(kind, goals=goals_for(kind), trials=60, batch=16)
     whole = found(what)
     for stop in (0, 5, 16, 17, 40):
         path = tmp_path / f"{stop}.study"
-        with pytest.raises(Interrupted):
+        with pytest.raises(StoppedError):
             found(what, study=Study(path, {}), stop_after=stop)
-        steps = []
+        steps: list[Progress] = []
         assert found(what, study=Study(path, {}), steps=steps) == whole, f"after {stop}"
         assert steps[-1].done == steps[-1].total == what.total
         assert steps[-1].recalled >= stop
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind is not SamplerKind.GRID])
-def test_more_trials_later_are_those_there_would_have_been_at_once(kind, tmp_path):
+def test_more_trials_later_are_those_there_would_have_been_at_once(
+    kind: SamplerKind, tmp_path: Path
+) -> None:
     # 37 ends within a batch.
     goals = goals_for(kind)
     for trials in (37, 64, 37):
@@ -117,7 +143,7 @@ def test_more_trials_later_are_those_there_would_have_been_at_once(kind, tmp_pat
         assert found(what, study=Study(tmp_path / "study", {})) == found(what), trials
 
 
-def test_the_seed_decides():
+def test_the_seed_decides() -> None:
     kinds = (SamplerKind.RANDOM, SamplerKind.BAYESIAN)
     for kind in kinds:
         assert found(plan(kind)) == found(plan(kind))
@@ -125,7 +151,7 @@ def test_the_seed_decides():
         assert points[0] != points[1]
 
 
-def test_no_point_is_judged_twice(tmp_path):
+def test_no_point_is_judged_twice(tmp_path: Path) -> None:
     space = SearchSpace(
         axes=(Range(key="x", low=D(30), step=D(1), count=4), *SPACE.axes[1:]), same={"z": "y"}
     )
@@ -136,7 +162,7 @@ def test_no_point_is_judged_twice(tmp_path):
     assert len(lines) == len(set(lines)) <= space.size + 1, "and the unchanged bot once"
 
 
-def test_windows_are_searched_one_by_one_and_judged_on_what_follows():
+def test_windows_are_searched_one_by_one_and_judged_on_what_follows() -> None:
     walk = WalkForward(train_ns=4 * DAY_NS, test_ns=2 * DAY_NS, step_ns=2 * DAY_NS)
     cut = windows(Span(start_ns=0, end_ns=10 * DAY_NS), walk)
     what = plan(SamplerKind.BAYESIAN, trials=64, batch=16, windows=cut)
@@ -153,7 +179,7 @@ def test_windows_are_searched_one_by_one_and_judged_on_what_follows():
     assert findings[-1].window.train.end_ns == 10 * DAY_NS
 
 
-def test_nothing_to_choose_is_a_finding():
+def test_nothing_to_choose_is_a_finding() -> None:
     space = SearchSpace(
         axes=(Range(key="x", low=D(6), step=D(7), count=5), *SPACE.axes[1:]), same={"z": "y"}
     )
@@ -161,13 +187,13 @@ def test_nothing_to_choose_is_a_finding():
         Span(start_ns=0, end_ns=9 * DAY_NS),
         WalkForward(train_ns=DAY_NS, test_ns=DAY_NS, step_ns=7 * DAY_NS),
     )
-    steps = []
+    steps: list[Progress] = []
     findings = found(plan(space=space, trials=8, windows=cut), steps=steps)
     assert all(finding.chosen is None and finding.front == () for finding in findings)
     assert steps[-1].done == steps[-1].total
 
 
-def test_a_study_of_other_points_is_refused(tmp_path):
+def test_a_study_of_other_points_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "study"
     what = plan(trials=16, batch=8)
     found(what, study=Study(path, {}))
@@ -179,7 +205,7 @@ def test_a_study_of_other_points_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("count", [1, 2])
-def test_processes_find_what_one_finds(count):
+def test_processes_find_what_one_finds(count: int) -> None:
     what = plan(SamplerKind.BAYESIAN, goals=TWO_GOALS, trials=48, batch=16)
     workers = Processes(Hill(), count)
     try:
@@ -189,7 +215,7 @@ def test_processes_find_what_one_finds(count):
         workers.close()
 
 
-def test_a_worker_that_dies_loses_nothing(tmp_path):
+def test_a_worker_that_dies_loses_nothing(tmp_path: Path) -> None:
     what = plan(trials=40, batch=20, space=SMALL)
     workers = Processes(Hill(once=tmp_path / "died", parent=os.getpid()), 2)
     try:
@@ -201,7 +227,7 @@ def test_a_worker_that_dies_loses_nothing(tmp_path):
     assert findings == found(what)
 
 
-def test_a_point_that_kills_is_told_and_the_rest_is_judged():
+def test_a_point_that_kills_is_told_and_the_rest_is_judged() -> None:
     what = plan(trials=24, batch=24, space=SMALL)
     (calm,) = found(what)
     victims = [t for t in calm.trials if t.outcome.status is Status.JUDGED][3:5]
@@ -219,11 +245,10 @@ def test_a_point_that_kills_is_told_and_the_rest_is_judged():
             assert trial == without
 
 
-def test_a_worker_that_cannot_begin_says_why():
+def test_a_worker_that_cannot_begin_says_why() -> None:
     class Broken:
-        def open(self):
+        def open(self) -> Evaluator:
             raise FileNotFoundError("no such market")
 
     (finding,) = found(plan(trials=8), setup=Broken())
     assert {t.outcome.why for t in finding.trials} == {"FileNotFoundError: no such market"}
-    assert COST.measure == "cost"

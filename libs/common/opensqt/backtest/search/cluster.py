@@ -1,19 +1,24 @@
 """The same search on a cluster: Dask distributed runs the backtests."""
 
 import logging
+import time
 from collections.abc import Iterator, Sequence
-from typing import Any
+from concurrent.futures import CancelledError
+from typing import Any, Final
 
-from distributed import Client, Future, KilledWorker, LocalCluster, as_completed
+from distributed import Client, Future, KilledWorker, LocalCluster, WorkerPlugin, wait
 
 from opensqt.backtest.search.trials import Outcome, Status
 from opensqt.backtest.search.workers import Evaluator, Setup, Task, judge_task, open_setup
 
-LOCAL = "local"
+LOCAL: Final = "local"
 """As an address: a cluster of this machine's processes, for as long as the search runs."""
-CONNECT_TIMEOUT_S = 10
-SETUPS_MAX = 3
-"""How often the market is sent out anew, after all workers that held it have died."""
+CONNECT_TIMEOUT_S: Final = 10
+LOOK_S: Final = 5
+"""How often it is looked whether anybody is left to work."""
+ALONE_S: Final = 60
+"""How long a cluster may be without workers; they may be about to be restarted."""
+PLUGIN: Final = "opensqt-search"
 
 
 class ClusterError(Exception):
@@ -23,18 +28,27 @@ class ClusterError(Exception):
 class ClusterWorkers:
     """Judges on the workers of a Dask cluster.
 
-    The setup, market included, is sent to every worker once and stays in its memory.
+    The setup, market included, is sent to every worker once, also to those that join or are
+    restarted later, and stays in its memory. The workers need the same version of OpenSQT.
 
     Args:
         setup: What the workers need.
         address: Of the scheduler, such as ``tcp://10.0.0.1:8786``; or `LOCAL`.
         local_workers: How many processes a local cluster has.
+        connect_timeout_s: How long the scheduler may take to answer.
 
     Raises:
         ClusterError: Nobody answers at the address, or no worker is there.
     """
 
-    def __init__(self, setup: Setup, address: str, *, local_workers: int) -> None:
+    def __init__(
+        self,
+        setup: Setup,
+        address: str,
+        *,
+        local_workers: int,
+        connect_timeout_s: float = CONNECT_TIMEOUT_S,
+    ) -> None:
         self._local: LocalCluster | None = None
         if address == LOCAL:
             self._local = LocalCluster(
@@ -42,20 +56,18 @@ class ClusterWorkers:
                 threads_per_worker=1,
                 processes=True,
                 dashboard_address=None,
-                silence_logs=logging.ERROR,
+                silence_logs=logging.CRITICAL,
             )
         try:
-            self._client = Client(self._local or address, timeout=CONNECT_TIMEOUT_S)
+            self._client = Client(self._local or address, timeout=connect_timeout_s)
         except (OSError, ValueError) as error:
             raise ClusterError(f"no Dask scheduler answers at {address}: {error}") from None
         try:
-            if self._local is None:
-                self._client.wait_for_workers(1, timeout=CONNECT_TIMEOUT_S)
+            self._client.wait_for_workers(1, timeout=connect_timeout_s)
         except TimeoutError:
-            self._client.close()
+            self.close()
             raise ClusterError(f"the scheduler at {address} has no workers") from None
-        self._setup = setup
-        self._sent = self._send()
+        self._client.register_plugin(_Equipment(setup), name=PLUGIN)
 
     @property
     def count(self) -> int:
@@ -63,24 +75,22 @@ class ClusterWorkers:
         return sum(self._client.nthreads().values())
 
     def judge(self, tasks: Sequence[Task]) -> Iterator[tuple[int, Outcome]]:
-        """As they end. A task that killed each worker it was given to is told as DIED."""
-        left = {task.number: task for task in tasks}
-        for _ in range(SETUPS_MAX):
-            futures = {
-                future: number
-                for number, future in zip(left, self._submit(list(left.values())), strict=True)
-            }
-            for future in as_completed(futures):
-                outcome = _outcome_of(future)
-                if outcome is not None:
-                    number = futures[future]
-                    del left[number]
-                    yield number, outcome
-            if not left:
-                return
-            self._sent = self._send()
-        for number in left:
-            yield number, Outcome(status=Status.DIED, why="its workers died, again and again")
+        """As they end. A task that kills workers when it runs alone, too, is told as DIED.
+
+        Raises:
+            ClusterError: All workers are gone, and none came back.
+        """
+        suspects: list[Task] = []
+        for task, outcome in self._run(tasks):
+            if outcome is None:
+                suspects.append(task)
+            else:
+                yield task.number, outcome
+        # Dask blames every task that a dead worker had before it; alone only one is to blame.
+        for suspect in suspects:
+            ((task, outcome),) = self._run([suspect])
+            why = "every worker that it was given to died"
+            yield task.number, outcome or Outcome(status=Status.DIED, why=why)
 
     def close(self) -> None:
         """Let go of the cluster; a local one ends."""
@@ -88,32 +98,48 @@ class ClusterWorkers:
         if self._local:
             self._local.close()
 
-    def _send(self) -> Any:
-        return self._client.scatter(self._setup, broadcast=True, hash=False)
+    def _run(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, Outcome | None]]:
+        """Outcomes as they come; None: its worker died, several times."""
+        sent: list[Future[Any]] = self._client.map(_judge, tasks, pure=False)
+        waiting = dict(zip(sent, tasks, strict=True))
+        seen = time.monotonic()
+        while waiting:
+            try:
+                done = wait(list(waiting), timeout=LOOK_S, return_when="FIRST_COMPLETED").done
+            except TimeoutError:
+                done = set()
+            for future in done:
+                yield waiting.pop(future), _outcome_of(future)
+            if done or self.count:
+                seen = time.monotonic()
+            elif time.monotonic() - seen > ALONE_S:
+                raise ClusterError(f"the cluster has had no workers for {ALONE_S} s")
 
-    def _submit(self, tasks: Sequence[Task]) -> list[Future[Any]]:
-        futures: list[Future[Any]] = self._client.map(_judge, tasks, setup=self._sent, pure=False)
-        return futures
 
-
-def _outcome_of(future: Future[Any]) -> Outcome | None:
-    """What came of a task; None when it was lost together with the setup."""
-    if future.status == "finished":
+def _outcome_of(future: "Future[Any]") -> Outcome | None:
+    try:
         outcome: Outcome = future.result()
-        return outcome
-    if future.status == "error":
-        error = future.exception()
-        if isinstance(error, KilledWorker):
-            return Outcome(status=Status.DIED, why="every worker that it was given to died")
+    except (KilledWorker, CancelledError):
+        return None
+    except Exception as error:
         return Outcome(status=Status.FAILED, why=f"{type(error).__name__}: {error}")
-    return None
+    return outcome
 
 
-_opened: list[tuple[Setup, Evaluator]] = []
-"""The worker's own: the setup that was sent last, and what was made of it."""
+class _Equipment(WorkerPlugin):
+    """What a worker is given when it joins."""
+
+    def __init__(self, setup: Setup) -> None:
+        self._setup = setup
+
+    def setup(self, worker: object) -> None:
+        del worker
+        _evaluators[:] = [open_setup(self._setup)]
 
 
-def _judge(task: Task, setup: Setup) -> Outcome:
-    if not _opened or _opened[0][0] is not setup:
-        _opened[:] = [(setup, open_setup(setup))]
-    return judge_task(_opened[0][1], task)
+_evaluators: list[Evaluator] = []
+"""The worker's own, made when it joined."""
+
+
+def _judge(task: Task) -> Outcome:
+    return judge_task(_evaluators[0], task)
