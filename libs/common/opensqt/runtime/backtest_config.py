@@ -69,10 +69,10 @@ class FillsConfig(ConfigModel):
     that of the markets file."""
 
 
-class CandlePath(StrEnum):
+class CandleWay(StrEnum):
     """The way that prices are assumed to have taken inside a candle."""
 
-    NEARER = "nearer"
+    NEAREST = "nearest"
     """From the open to the nearer of high and low, to the other, to the close."""
     WORST = "worst"
     """The order of high and low that is worse for the bot's direction."""
@@ -122,6 +122,6 @@ class BacktestConfig(ConfigModel):
     fees: FeesConfig | None = None
     """Left out: those of the markets file."""
     fills: FillsConfig = FillsConfig()
-    candles: CandlePath = CandlePath.NEARER
+    candles: CandleWay = CandleWay.NEAREST
     """The way inside a candle."""
     funding: FundingConfig = FundingConfig()
