@@ -39,6 +39,7 @@ from opensqt.ports.exchange import (
     MarketEvent,
     MarketFeed,
     OrderGateway,
+    OrderSide,
     StreamDown,
     StreamUp,
 )
@@ -80,6 +81,7 @@ __all__ = [
     "MarketEvent",
     "MarketFeed",
     "OrderGateway",
+    "OrderSide",
     "Page",
     "PositionManager",
     "Quarantined",

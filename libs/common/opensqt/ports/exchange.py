@@ -173,6 +173,10 @@ class OrderGateway(Protocol):
         ...
 
 
+class OrderSide(AccountFeed, OrderGateway, Protocol):
+    """All that one bot needs of an exchange beside its prices."""
+
+
 class AccountChecks(Protocol):
     """What must be known of an account before anything is traded on it."""
 

@@ -65,7 +65,9 @@ class Verdict:
 def judge(known: Reliance, now_ns: int, bounds: FreshnessBounds) -> Verdict:
     """Judge what may be done to exposure at `now_ns`."""
     by_name = {
-        "price": _price(known, now_ns, bounds),
+        "price": price_exposure(
+            known.price_ns, since_ns=known.since_ns, now_ns=now_ns, bounds=bounds
+        ),
         "order stream": _stream(known, now_ns, bounds),
         "risk gate": _gate(known, now_ns, bounds),
     }
@@ -73,10 +75,12 @@ def judge(known: Reliance, now_ns: int, bounds: FreshnessBounds) -> Verdict:
     return Verdict(exposure=max(by_name.values()), missing=missing)
 
 
-def _price(known: Reliance, now_ns: int, bounds: FreshnessBounds) -> Exposure:
-    age_ns = now_ns - (known.price_ns or known.since_ns)
-    by_age = _by_age(age_ns, bounds.price_ns, bounds.price_silence_ns)
-    return by_age if known.price_ns else max(by_age, Exposure.HOLD)
+def price_exposure(
+    price_ns: int, *, since_ns: int, now_ns: int, bounds: FreshnessBounds
+) -> Exposure:
+    """What may be done to exposure as far as the price's age goes; arguments as in `Reliance`."""
+    by_age = _by_age(now_ns - (price_ns or since_ns), bounds.price_ns, bounds.price_silence_ns)
+    return by_age if price_ns else max(by_age, Exposure.HOLD)
 
 
 def _stream(known: Reliance, now_ns: int, bounds: FreshnessBounds) -> Exposure:
