@@ -101,8 +101,13 @@ class BotRun:
 
     @property
     def money_unit(self) -> Decimal:
-        """What money is counted in: fine enough for one step at one tick, and for a fee."""
-        return min(MONEY_STEP, (self.instrument.tick_size * self.instrument.step_size).normalize())
+        """What money is counted in."""
+        return money_unit(self.instrument)
+
+
+def money_unit(instrument: Instrument) -> Decimal:
+    """What money is counted in: fine enough for one step at one tick, and for a fee."""
+    return min(MONEY_STEP, (instrument.tick_size * instrument.step_size).normalize())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

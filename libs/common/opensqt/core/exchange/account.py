@@ -144,6 +144,8 @@ class Payment:
     payment_id: int
     symbol: str
     rate: Decimal
+    position: Decimal
+    """What was held, signed, in base."""
     amount: Decimal
     """Received if positive, paid if negative, in quote."""
     time_ns: int

@@ -273,6 +273,7 @@ class SimulatedExchange:
                     payment_id=next(self._payment_ids),
                     symbol=symbol,
                     rate=rate,
+                    position=position.quantity,
                     amount=amount,
                     time_ns=now_ns,
                 )

@@ -1,7 +1,8 @@
 """Orders that the exchange makes itself: liquidation, auto-deleveraging, settlement.
 
-Each takes back the account's open orders first, and closes at the mark price. They are known by
-their client order ids alone, which are Binance's.
+Each takes back the account's open orders first, and closes at the mark price, or at the next price
+that the market has, to the account's disadvantage. They are known by their client order ids alone,
+which are Binance's.
 """
 
 from collections.abc import Iterable, Mapping
@@ -66,13 +67,15 @@ def close_position(
     closing = abs(held) if quantity is None else min(quantity, abs(held))
     if not closing or mark is None:
         return events
+    instrument, selling = market.rules.instrument, held > ZERO
+    price = instrument.price_at_most(mark) if selling else instrument.price_at_least(mark)
     liquidation = kind is Forced.LIQUIDATION
     order = Order(
         order_id=order_id,
         account=owner.name,
         client_order_id=ID_PREFIXES[kind] + ("" if kind is Forced.DELEVERAGING else str(order_id)),
         symbol=symbol,
-        side=Side.SELL if held > ZERO else Side.BUY,
+        side=Side.SELL if selling else Side.BUY,
         type=OrderType.MARKET,
         time_in_force=TimeInForce.IOC,
         price=None,
@@ -87,7 +90,7 @@ def close_position(
     return events + executions.fill(
         owner,
         order,
-        mark,
+        price,
         closing,
         maker=False,
         now_ns=now_ns,
