@@ -7,8 +7,8 @@ from typing import Final
 import numpy as np
 from numpy.random import Generator
 
-from opensqt.backtest.columns import Ints
 from opensqt.backtest.case import AccountCase, Case, Latency
+from opensqt.backtest.columns import Ints
 from opensqt.backtest.tape import Fundings, Marks, Quotes, Tape, Trades
 from opensqt.core.exchange.rules import Fees, MarketRules
 from opensqt.core.grid.book import Direction
