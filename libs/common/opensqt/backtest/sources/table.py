@@ -10,6 +10,7 @@ from typing import Any, Final, Self
 import numpy as np
 
 from opensqt.backtest.columns import Flags, Ints
+from opensqt.core.numbers import plain
 
 DECIMALS_MAX: Final = 12
 """Digits after the point that are read; finer data is not of an exchange."""
@@ -42,9 +43,9 @@ class Scaled:
         """The numbers that a slice, a mask or an array of indices picks."""
         return replace(self, values=self.values[index])
 
-    def at(self, index: int) -> Decimal:
-        """One number."""
-        return Decimal(int(self.values[index])).scaleb(-self.decimals)
+    def at(self, index: int) -> str:
+        """One number, for a message."""
+        return plain(Decimal(int(self.values[index])).scaleb(-self.decimals))
 
     def reduced(self, *, decimals_min: int = 0) -> "Scaled":
         """The same numbers with no more digits after the point than they need."""
