@@ -38,7 +38,7 @@ from services.execution.markets import Markets
 from services.execution.order_executor import OrderExecutor
 from services.execution.rate_budget import RateBudget
 from services.execution.reaper import Reaper
-from services.execution.sending import Sending
+from services.execution.sending import Pauses, Sending
 from services.execution.settlement import Round, Settlement, SettleTask
 from services.execution.settler import Settler, unsettled_orders
 from services.execution.telemetry import ExecutionMetrics
@@ -92,6 +92,7 @@ class ExecutionApp:
         timing: How long things may take.
         drain_timeout_s: How long requests under way may take at the end.
         limits_used: What the exchange said last is used of its limits, by their names.
+        pauses: What is left to the placing of orders before anything else of a decision is done.
     """
 
     def __init__(
@@ -108,6 +109,7 @@ class ExecutionApp:
         timing: TimingConfig | None = None,
         drain_timeout_s: float = 10.0,
         limits_used: Used = dict,
+        pauses: Pauses | None = None,
     ) -> None:
         timing = timing or TimingConfig()
         self._account = account
@@ -139,6 +141,7 @@ class ExecutionApp:
             in_flight=self._in_flight,
             answer_s=answer_s,
             metrics=counts,
+            pauses=pauses or Pauses(),
         )
         settler = Settler(
             gateway=venue,

@@ -5,6 +5,7 @@ recording, which is harmless.
 """
 
 import asyncio
+from dataclasses import dataclass
 from typing import Final
 
 import structlog
@@ -39,6 +40,15 @@ and all that gets its turn between them holds it up."""
 HEAD_START_S: Final = 0.005
 """What the market runs away from goes first; a cancel waits for the answers, or this long."""
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pauses:
+    """What is left to the placing of orders before anything else of its decision is done."""
+
+    out_s: float = OUT_S
+    head_start_s: float = HEAD_START_S
+
+
 PAUSING: Final = frozenset({EndReason.RATE_LIMIT, EndReason.INSUFFICIENT_MARGIN})
 """Refusals that would meet the next opening of any slot as well, so that openings pause."""
 
@@ -57,6 +67,7 @@ class Sending:
         in_flight: Keeps what is under way.
         answer_s: How long an answer is awaited.
         metrics: Where answers are counted.
+        pauses: What is left to the placing.
     """
 
     def __init__(
@@ -70,6 +81,7 @@ class Sending:
         in_flight: InFlight,
         answer_s: float,
         metrics: ExecutionMetrics,
+        pauses: Pauses,
     ) -> None:
         self._gateway = gateway
         self._lookup = lookup
@@ -79,6 +91,7 @@ class Sending:
         self._in_flight = in_flight
         self._answer_s = answer_s
         self._metrics = metrics
+        self._pauses = pauses
         self.orders_sent = 0
 
     def begin(self, bot_id: str, reservation: Reservation) -> asyncio.Task[None]:
@@ -101,7 +114,7 @@ class Sending:
         placing: list[asyncio.Task[PlacementResult]],
         to_cancel: tuple[Order, ...],
     ) -> None:
-        await asyncio.sleep(OUT_S)
+        await asyncio.sleep(self._pauses.out_s)
         canceling = [asyncio.create_task(self._cancel_after(placing, order)) for order in to_cancel]
         try:
             await self._record_as_they_come(bot_id, placing)
@@ -151,7 +164,7 @@ class Sending:
     ) -> None:
         """Cancel once the placements are on their way: preparing it would hold them up."""
         if placing:
-            await asyncio.wait(placing, timeout=HEAD_START_S)
+            await asyncio.wait(placing, timeout=self._pauses.head_start_s)
         await self._cancel(order)
 
     async def _cancel(self, order: Order) -> None:

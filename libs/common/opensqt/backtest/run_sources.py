@@ -168,8 +168,10 @@ def run_of_books(books: Account, *, bots: Mapping[str, str], source: str) -> Run
     return Run(source=source, orders=_by_time(found), assumed={"from": "an exchange's books"})
 
 
-def timed_by(run: Run, books: Run) -> Run:
-    """A ledger's run with the exchange's own times of when it took an order, and when that ended.
+def completed_by(run: Run, books: Run) -> Run:
+    """A ledger's run with what the exchange knows better.
+
+    That is when it took an order, and what became of it, heard by the ledger or not.
 
     Args:
         run: The ledger's; it knows what was decided and refused, too.
@@ -177,7 +179,14 @@ def timed_by(run: Run, books: Run) -> Run:
     """
     known = {order.client_oid: order for order in books.orders}
     orders = [
-        replace(order, placed_ns=kept.placed_ns, ended_ns=kept.ended_ns)
+        replace(
+            order,
+            placed_ns=kept.placed_ns,
+            ended_ns=kept.ended_ns,
+            end=kept.end,
+            filled=kept.filled,
+            fills=kept.fills,
+        )
         if (kept := known.get(order.client_oid)) is not None
         else replace(order, ended_ns=None)
         for order in run.orders
