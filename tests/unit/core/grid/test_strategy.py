@@ -149,6 +149,13 @@ def test_a_neutral_grid_opens_both_sides_nearest_first() -> None:
     ]
 
 
+def test_a_level_inside_a_wide_spread_is_opened_once() -> None:
+    narrow = replace(CONFIG, buy_levels=1, sell_levels=2)
+    actions = plan(empty(Direction.NEUTRAL), market("995", "1005"), narrow)
+    assert told(actions) == ["buy 1000 open", "sell 1010 open"]
+    reserve(empty(Direction.NEUTRAL), actions)
+
+
 def test_a_resting_window_needs_nothing() -> None:
     book = place_all(empty(), market("1005"))
     assert plan(book, market("1005"), CONFIG) == ()

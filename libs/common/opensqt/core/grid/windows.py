@@ -109,17 +109,18 @@ class Windows:
     def openings(self) -> tuple[Place, ...]:
         """An opening order for every free level inside the window, nearest first.
 
-        Stops where the position that all of them together could build would pass its bound.
+        Stops where the position that all of them together could build would pass its bound. A level
+        inside a wide spread would do for a buy and for a sell; it is bought.
         """
         direction = self.book.identity.direction
         places: list[Place] = []
         if direction is not Direction.SHORT:
-            places += self._openings(Side.BUY)
+            places += self._openings(Side.BUY, frozenset())
         if direction is not Direction.LONG:
-            places += self._openings(Side.SELL)
+            places += self._openings(Side.SELL, frozenset(place.slot_price for place in places))
         return tuple(places)
 
-    def _openings(self, side: Side) -> Iterator[Place]:
+    def _openings(self, side: Side, taken: frozenset[Decimal]) -> Iterator[Place]:
         # Counted by direction, not net: closing the other direction's slots must not let the
         # account pass its bound either.
         held = (slot.position_qty * side.sign for slot in self.book.slots.values())
@@ -132,7 +133,7 @@ class Windows:
         for level in self._levels(side):
             price = lattice.price(level)
             slot = self.book.slots.get(price) or Slot(price=price)
-            if price <= 0 or slot.position_qty or not self._ready(slot):
+            if price <= 0 or price in taken or slot.position_qty or not self._ready(slot):
                 continue
             place = Place(
                 slot_price=price,
