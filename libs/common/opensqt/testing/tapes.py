@@ -10,7 +10,7 @@ from numpy.random import Generator
 from opensqt.backtest.case import AccountCase, Case, Latency
 from opensqt.backtest.columns import Ints
 from opensqt.backtest.tape import Fundings, Marks, Quotes, Tape, Trades
-from opensqt.core.exchange.rules import Fees, MarketRules
+from opensqt.core.exchange.rules import Fees, MarketRules, Touch
 from opensqt.core.grid.book import Direction
 from opensqt.core.grid.config import AtrSpacing, GridConfig
 from opensqt.core.instrument import Instrument
@@ -110,7 +110,7 @@ def random_case(seed: int, *, trades: int = 400) -> Case:
         trades=trades,
         stride=int(rng.choice([2, 6, 12, 40])),
         pause_ms=int(rng.choice([50, 2_000, 20_000])),
-        jump=float(rng.choice([0.0, 0.0, 0.01])),
+        jump=float(rng.choice([0.0, 0.0, 0.02])),
         quantity=int(rng.choice([20, 400, 5_000])),
         quotes=_happens(rng, 0.3),
         marks=_happens(rng, 0.3),
@@ -118,10 +118,10 @@ def random_case(seed: int, *, trades: int = 400) -> Case:
     )
     rules = random_rules(rng)
     bot = random_bot(rng, rules.instrument)
-    small = _happens(rng, 0.3)
+    small = _happens(rng, 0.4)
     account = AccountCase(
         deposit=Decimal(int(rng.integers(2, 60))) if small else Decimal(100_000),
-        leverage={bot.symbol: int(rng.choice([2, 10, 20]))},
+        leverage={bot.symbol: int(rng.choice([2, 20, 100]))},
     )
     return Case(
         bots=(bot,),
@@ -202,7 +202,10 @@ def random_rules(rng: Generator, instrument: Instrument = INSTRUMENT) -> MarketR
             taker=Decimal(int(rng.integers(2, 8))) / 10_000,
         ),
         assumed_depth=Decimal(int(rng.integers(1, 30))) / 20,
-        max_open_orders=int(rng.choice([3, 200, 200])),
+        max_open_orders=int(rng.choice([3, 200, 200, 200])),
+        maintenance_rate=Decimal(int(rng.choice([4, 4, 30]))) / 1_000,
+        touch=list(Touch)[int(rng.choice([0, 0, 1, 2]))],
+        bounded=_happens(rng, 0.7),
     )
 
 

@@ -35,8 +35,8 @@ RULES = MarketRules(
 class Desk:
     """An exchange, one account, and a time that moves with every command."""
 
-    def __init__(self, deposit: D = D(100_000)) -> None:
-        self.exchange = SimulatedExchange([RULES])
+    def __init__(self, deposit: D = D(100_000), rules: MarketRules = RULES) -> None:
+        self.exchange = SimulatedExchange([rules])
         self.exchange.open_account("a", deposit=deposit)
         self.now_ns = 0
         self.numbers = 0

@@ -1,10 +1,13 @@
 """When a resting order fills, as tables: what happens, and what fills."""
 
+from dataclasses import replace
 from decimal import Decimal as D
 
 import pytest
 
-from .conftest import SYMBOL, Desk, fills_of
+from opensqt.core.exchange.rules import Touch
+
+from .conftest import RULES, SYMBOL, Desk, fills_of
 
 # quote BID SIZE ASK SIZE | buy/sell ID QUANTITY PRICE | hit/lift PRICE QUANTITY | cancel ID
 # (a seller hits the bid, a buyer lifts the ask); after the arrow: fills as ID QUANTITY @ PRICE.
@@ -134,6 +137,10 @@ SCENARIOS = {
         quote 100 5 101 0.5
         buy c 0.5 102       -> c 0.5 @ 101
     """,
+    "what is taken is whole steps": """
+        quote 100 5 101 0.0105
+        buy a 1 102         -> a 0.01 @ 101, a 0.99 @ 102
+    """,
     "what a limit order cannot take rests as the best price": """
         quote 100 5 101 0.5
         buy a 1 101         -> a 0.5 @ 101
@@ -142,10 +149,73 @@ SCENARIOS = {
 }
 
 
+ASSUMED = {
+    ("only trades through fill", Touch.NEVER, True): """
+        quote 100 5 101 5
+        buy a 1 100
+        buy b 1 99
+        hit 100 500
+        quote 100 0 101 5
+        hit 100 500
+        hit 99 0.5          -> a 0.5 @ 100
+        hit 99 9            -> a 0.5 @ 100
+        hit 98 9            -> b 1 @ 99
+    """,
+    ("nothing is ahead at the price", Touch.AT_ONCE, True): """
+        quote 100 5 101 5
+        buy a 1 100
+        buy b 1 100
+        buy c 1 99
+        lift 101 9
+        hit 100 0.4         -> a 0.4 @ 100
+        hit 100 1           -> a 0.6 @ 100, b 0.4 @ 100
+        hit 99 9            -> b 0.6 @ 100, c 1 @ 99
+    """,
+    ("a trade fills whole orders, whatever its size", Touch.QUEUE, False): """
+        quote 100 5 101 5
+        buy a 1 100
+        buy b 1 99
+        hit 100 4
+        hit 100 1
+        hit 100 0.001       -> a 1 @ 100
+        buy c 1 99
+        hit 98 0.001        -> b 1 @ 99, c 1 @ 99
+    """,
+    ("a queue that is just used up fills nobody", Touch.QUEUE, False): """
+        quote 100 5 101 5
+        buy a 1 100
+        buy b 1 100
+        hit 100 5
+        hit 100 0           -> a 1 @ 100, b 1 @ 100
+    """,
+    ("a trade without a size touches and fills", Touch.AT_ONCE, False): """
+        quote 100 5 101 5
+        sell a 1 101
+        sell b 1 102
+        lift 101 0          -> a 1 @ 101
+        lift 103 0          -> b 1 @ 102
+    """,
+    ("what takes is bounded by what is there all the same", Touch.AT_ONCE, False): """
+        quote 100 5 101 0.5
+        buy a 2 101         -> a 0.5 @ 101
+        hit 101 0.1         -> a 1.5 @ 101
+    """,
+}
+
+
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_scenario(name: str) -> None:
-    desk = Desk()
-    for line in SCENARIOS[name].strip().splitlines():
+    _follow(SCENARIOS[name], Desk())
+
+
+@pytest.mark.parametrize("name", ASSUMED)
+def test_what_is_assumed_of_a_touch(name: tuple[str, Touch, bool]) -> None:
+    _, touch, bounded = name
+    _follow(ASSUMED[name], Desk(rules=replace(RULES, touch=touch, bounded=bounded)))
+
+
+def _follow(scenario: str, desk: Desk) -> None:
+    for line in scenario.strip().splitlines():
         command, _, expected = (part.strip() for part in line.partition("->"))
         assert _run(desk, command) == expected, command
 

@@ -17,6 +17,9 @@ is taken to be ahead of it, which errs on the cautious side. An order better tha
 nothing ahead. A quote never fills an order, not even one that crosses it: that fill comes with the
 trade that follows.
 
+`MarketRules` can assume otherwise: `touch` says that nothing is ever ahead, or that only trades
+through fill; without `bounded` a trade fills the orders that it reaches whole, whatever its size.
+
 Client orders never trade with each other.
 """
 
@@ -24,9 +27,14 @@ from bisect import bisect_left, insort
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Final
 
+from opensqt.core.exchange.rules import MarketRules, Touch
 from opensqt.core.numbers import ZERO
 from opensqt.core.orders import Side
+
+WHOLE: Final = Decimal("Infinity")
+"""At most this much: all of it."""
 
 Take = Callable[[int, Decimal, Decimal], Decimal]
 """Fill an order (id, price, at most this quantity); returns the quantity that it really took."""
@@ -45,9 +53,11 @@ class Resting:
 class RestingSide:
     """The resting client orders of one side of one market."""
 
-    __slots__ = ("_levels", "_orders", "_ranks", "_sign")
+    __slots__ = ("_bounded", "_levels", "_orders", "_ranks", "_sign", "_touch")
 
-    def __init__(self, side: Side) -> None:
+    def __init__(self, side: Side, rules: MarketRules) -> None:
+        self._touch = rules.touch
+        self._bounded = rules.bounded
         # Ranks sort the best price first: a bid's rank is its negated price.
         self._sign = -side.sign
         self._ranks: list[Decimal] = []
@@ -60,6 +70,8 @@ class RestingSide:
     def rest(self, order_id: int, price: Decimal, ahead: Decimal | None) -> None:
         """Put an order at the end of the queue of its price."""
         assert order_id not in self._orders, f"order {order_id} rests already"
+        if self._touch is Touch.AT_ONCE:
+            ahead = ZERO
         resting = Resting(order_id=order_id, price=price, ahead=ahead)
         self._orders[order_id] = resting
         rank = price * self._sign
@@ -101,9 +113,9 @@ class RestingSide:
         for through in reached:
             for resting in tuple(self._levels.get(through, ())):
                 resting.ahead = ZERO
-                if left > ZERO and resting.order_id in self._orders:
-                    left -= take(resting.order_id, resting.price, left)
-        if hits and rank in self._levels:
+                if left > ZERO or not self._bounded:
+                    left -= self._take(resting, left, take)
+        if hits and rank in self._levels and self._touch is not Touch.NEVER:
             self._trade_at(rank, left, take)
 
     def quote(self, best: Decimal, displayed: Decimal) -> None:
@@ -122,9 +134,19 @@ class RestingSide:
         for resting in tuple(self._levels[rank]):
             if resting.ahead is None:
                 continue
+            first = not resting.ahead
             step = min(left, max(resting.ahead - consumed, ZERO))
             consumed += step
             left -= step
             resting.ahead = max(resting.ahead - consumed, ZERO)
-            if left > ZERO and resting.order_id in self._orders:
-                left -= take(resting.order_id, resting.price, left)
+            if left > ZERO or (first and not self._bounded):
+                left -= self._take(resting, left, take)
+
+    def _take(self, resting: Resting, left: Decimal, take: Take) -> Decimal:
+        """Let a trade fill an order; what that takes of the trade."""
+        if resting.order_id not in self._orders:
+            return ZERO
+        if self._bounded:
+            return take(resting.order_id, resting.price, left)
+        take(resting.order_id, resting.price, WHOLE)
+        return ZERO

@@ -18,7 +18,10 @@ class Executions:
 
     def __init__(self, markets: Mapping[str, Market], *, first_trade_id: int) -> None:
         self._markets = markets
-        self._resting = {symbol: {side: RestingSide(side) for side in Side} for symbol in markets}
+        self._resting = {
+            symbol: {side: RestingSide(side, market.rules) for side in Side}
+            for symbol, market in markets.items()
+        }
         self._owners: dict[int, Account] = {}  # of the resting orders
         self._trade_ids = count(first_trade_id)
 

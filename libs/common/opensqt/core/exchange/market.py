@@ -116,6 +116,8 @@ class Market:
     ) -> tuple[tuple[Decimal, Decimal], ...]:
         """What an aggressor on `side` would fill now, as (price, quantity), best price first.
 
+        Whole steps only, though more may be displayed.
+
         Args:
             side: The aggressor's side.
             quantity: How much it wants.
@@ -124,7 +126,7 @@ class Market:
         """
         found = []
         for price, available in self._levels(side, limit):
-            take = min(quantity, available)
+            take = self.rules.instrument.quantity_at_most(min(quantity, available))
             if take > ZERO:
                 found.append((price, take))
                 quantity -= take

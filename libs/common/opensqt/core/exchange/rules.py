@@ -6,6 +6,7 @@ PERCENT_PRICE and MAX_NUM_ORDERS.
 
 from dataclasses import dataclass
 from decimal import Decimal
+from enum import StrEnum
 
 from opensqt.core.exchange.events import Refused
 from opensqt.core.exchange.orders import OrderRequest, OrderType, TimeInForce
@@ -20,6 +21,17 @@ class RuleBroken(Exception):  # noqa: N818  # a refusal, not a fault
         super().__init__(reason)
         self.reason = reason
         self.allowed = allowed
+
+
+class Touch(StrEnum):
+    """What is assumed of an order when the market trades at its price, and not through it."""
+
+    QUEUE = "queue"
+    """What was displayed ahead of it fills first."""
+    NEVER = "never"
+    """It does not fill: the cautious end. Only a trade through its price fills it."""
+    AT_ONCE = "at_once"
+    """Nothing is ahead of it: the hopeful end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +62,11 @@ class MarketRules:
     It is what a taker finds beyond the best price, one level per tick, and the size of the best
     price where the data has trades only.
     """
+    touch: Touch = Touch.QUEUE
+    """What a trade at an order's price does to it."""
+    bounded: bool = True
+    """A trade fills at most its own quantity, of all orders together. False: it fills the orders
+    that it reaches whole, as when the data does not say how much was traded."""
 
 
 def check_request(
