@@ -16,6 +16,7 @@ NAMES = (
     "simulation",
     "recovery",
     "footprint",
+    "backtest",
 )
 
 
@@ -30,6 +31,9 @@ def main() -> None:
     )
     parser.add_argument(
         "--trace", action="store_true", help="tick_to_wire: say hop by hop where the time goes"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="backtest: fewer ticks, one turn; for a first look"
     )
     options = parser.parse_args()
     if unknown := set(options.names) - set(NAMES):
