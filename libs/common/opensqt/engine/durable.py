@@ -90,6 +90,7 @@ class DurableEngine:
         self._stopping = False
         self._paused = False
         self._task: asyncio.Task[None] | None = None
+        self._alarm: asyncio.TimerHandle | None = None
         self._handed_over = (-1, 0.0)
         """Revision of the latest batch, and when (by the event loop) its commit is overdue."""
         self._batches = 0
@@ -222,6 +223,8 @@ class DurableEngine:
                     await self._hand_over(batch)
             for helper in helpers:
                 helper.cancel()
+            if self._alarm is not None:
+                self._alarm.cancel()
 
     async def _keep_book(self) -> None:
         await self._first_price.wait()
@@ -257,6 +260,7 @@ class DurableEngine:
         actions = self._plan(book, price, now_ns)
         self._meters.plan_seconds.observe((self._clock.now_ns() - now_ns) / 1e9)
         if not actions:
+            self._wake_after_back_off(book, now_ns)
             return None
         return ActionBatch(
             bot_id=self.bot.bot_id,
@@ -265,6 +269,16 @@ class DurableEngine:
             actions=actions,
             price_time_ns=price.receive_time_ns,
         )
+
+    def _wake_after_back_off(self, book: GridBook, now_ns: int) -> None:
+        """Decide again when the next back-off of a slot ends: no event says so."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        wakes_ns = book.wakes_ns(now_ns)
+        if wakes_ns is not None:
+            delay_s = (wakes_ns - now_ns) / 1e9
+            self._alarm = asyncio.get_running_loop().call_later(delay_s, self._wake.set)
 
     def _plan(self, book: GridBook, price: PriceChange, now_ns: int) -> tuple[Action, ...]:
         verdict = judge(self._known, now_ns, self.bot.bounds)

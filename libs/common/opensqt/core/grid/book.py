@@ -165,6 +165,11 @@ class GridBook:
         resting = {oid for oid, order in self.orders.items() if order.status.resting}
         return frozenset(resting - bound)
 
+    def wakes_ns(self, now_ns: int) -> int | None:
+        """When the next back-off of a slot ends, which no event tells; None when none is on."""
+        blocked = (slot.blocked_until_ns for slot in self.slots.values())
+        return min((until_ns for until_ns in blocked if until_ns > now_ns), default=None)
+
     def live_orders(self) -> tuple[Order, ...]:
         """Every order that has not ended, by client order id."""
         return tuple(o for _, o in sorted(self.orders.items()) if not o.status.terminal)

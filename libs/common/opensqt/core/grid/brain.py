@@ -165,14 +165,7 @@ class Brain:
 
     def wakes_ns(self, now_ns: int) -> int | None:
         """When the next back-off of a slot ends, which may let it decide without any event."""
-        return min(
-            (
-                slot.blocked_until_ns
-                for slot in self.book.slots.values()
-                if slot.blocked_until_ns > now_ns
-            ),
-            default=None,
-        )
+        return self.book.wakes_ns(now_ns)
 
     # --- inside ----------------------------------------------------------------------------------
 
