@@ -19,6 +19,7 @@ from opensqt.adapters.replay.source import DamagedData
 from opensqt.backtest.candles import CandlePath
 from opensqt.backtest.ordering import Parts
 from opensqt.backtest.shaping import Shape, candle_seconds, quantity_unit
+from opensqt.backtest.sources.checks import interval_ns
 from opensqt.backtest.sources.folder import choose_files
 from opensqt.backtest.sources.problems import Problems, listed
 from opensqt.backtest.sources.read import joined, read_file
@@ -192,13 +193,13 @@ def _marks(
     if not tables:
         return None
     table = joined(tables, shape.problems)
-    mark_s = candle_seconds(table, None)
-    if mark_s > row_s:
+    mark_s = interval_ns(table.time_ns) // _S
+    if not 0 < mark_s <= row_s:
         shape.problems.remark(
             "coarse_mark",
             len(table),
-            f"{table.path.name}: candles of {mark_s} s are too coarse beside a market told every "
-            f"{row_s} s; the last trade's price serves as mark",
+            f"{table.path.name}: candles of {mark_s or 'unknown'} s are too coarse beside a "
+            f"market told every {row_s} s; the last trade's price serves as mark",
         )
         return None
     return shape.marks_along(span.cut(table), mark_s, way)

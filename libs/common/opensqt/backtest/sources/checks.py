@@ -161,6 +161,10 @@ def _look_for_gaps(table: Table, problems: Problems) -> None:
         keys, usual, what = table.whole["id"], 1, "ids"
     else:
         return
+    lines = table.line
+    if np.any(np.diff(keys) < 0):
+        order = np.argsort(keys, kind="stable")
+        keys, lines = keys[order], lines[order]
     steps = np.diff(keys)
     gaps = np.flatnonzero(steps > usual)
     if not usual or not len(gaps):
@@ -170,7 +174,7 @@ def _look_for_gaps(table: Table, problems: Problems) -> None:
     problems.found(
         "gap",
         table.path,
-        int(table.line[row]),
+        int(lines[row]),
         f"{what} are missing between {keys[row - 1]} and {keys[row]} "
         f"({missing} {what} in {len(gaps)} gaps in all)",
         done="left as it is",
