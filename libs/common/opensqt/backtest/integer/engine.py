@@ -1,0 +1,143 @@
+"""`run_integer`: a case in whole numbers, as a result."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from opensqt.backtest.case import Case, Mode
+from opensqt.backtest.columns import Ints
+from opensqt.backtest.integer import slots
+from opensqt.backtest.integer.ledger import Ledger, payments_of
+from opensqt.backtest.integer.life import Life
+from opensqt.backtest.integer.margin import check_margin
+from opensqt.backtest.integer.ordinary import NotOrdinary, unsupported
+from opensqt.backtest.integer.scale import Scale
+from opensqt.backtest.result import BotRun, End, Fills, Orders, Result
+from opensqt.backtest.tape import Tape
+
+Progress = Callable[[int, int], None]
+
+
+def run_integer(case: Case, *, progress: Progress | None = None) -> Result:
+    """Run a case in whole numbers.
+
+    Raises:
+        NotOrdinary: It is not computed here, or something happens in it that is not.
+        ValueError: A tape's times or rows go back.
+    """
+    if reasons := unsupported(case):
+        raise NotOrdinary("; ".join(reasons))
+    if len(case.bots) > 1:
+        raise NotOrdinary("several bots")
+    (bot,) = case.bots
+    tape = case.tapes[bot.symbol]
+    check_order(tape)
+    start_ns, end_ns = span(tape)
+    scale = Scale.of(case, bot, int(tape.trades.price[0]), start_ns=start_ns)
+    life = Life(scale, tape)
+    rows = life.live()
+    return _result(scale, tape, rows, start_ns=start_ns, end_ns=end_ns, acted=life.acted)
+
+
+def check_order(tape: Tape) -> None:
+    """Refuse data that goes back in time.
+
+    Raises:
+        ValueError: It does.
+    """
+    for table in (tape.trades, tape.fundings):
+        if bool(np.any(table.time_ns[1:] < table.time_ns[:-1])):
+            raise ValueError(
+                f"{tape.symbol}: times go back; allowed: times in the order of the rows"
+            )
+        if bool(np.any(table.row[1:] <= table.row[:-1])):
+            raise ValueError(f"{tape.symbol}: rows repeat or go back; allowed: rows that grow")
+
+
+def span(tape: Tape) -> tuple[int, int]:
+    """When a tape's first and last event happen."""
+    times = [table.time_ns for table in (tape.trades, tape.fundings) if len(table)]
+    return min(int(t[0]) for t in times), max(int(t[-1]) for t in times)
+
+
+def _result(
+    scale: Scale, tape: Tape, rows: slots.Rows, *, start_ns: int, end_ns: int, acted: int
+) -> Result:
+    table = np.frombuffer(rows.orders, dtype=np.int64).reshape(-1, slots.ORDER_WIDTH)
+    orders = dict(enumerate(table.T))
+    fill_order, fill_at, quantity = (
+        np.frombuffer(rows.fills, dtype=np.int64).reshape(-1, slots.FILL_WIDTH).T
+    )
+    price, side = orders[slots.PRICE], orders[slots.SIDE]
+    ledger = Ledger.of(scale, side[fill_order], price[fill_order], quantity)
+    payments, paid_at = payments_of(scale, tape, fill_at, ledger.position)
+    closing = orders[slots.KIND] == slots.CLOSE
+    notional = price * orders[slots.QUANTITY]
+    _check_smallest(scale, notional[closing])
+    check_margin(
+        scale,
+        ledger,
+        prices=tape.trades.price,
+        fill_at=fill_at,
+        paid=payments.amount,
+        paid_at=paid_at,
+        placed_at=orders[slots.PLACED],
+        ended_at=orders[slots.ENDED],
+        notional=notional if scale.neutral else np.where(closing, 0, notional),
+        side=side,
+    )
+    time_ns = tape.trades.time_ns
+    return Result(
+        bots=(BotRun(identity=scale.identity, instrument=scale.instrument),),
+        orders=Orders.of(
+            bot=np.zeros(len(table)),
+            level=orders[slots.LEVEL],
+            side=side,
+            kind=orders[slots.KIND],
+            cycle=orders[slots.CYCLE],
+            price=price,
+            quantity=orders[slots.QUANTITY],
+            decided_ns=_when(time_ns, orders[slots.DECIDED]),
+            placed_ns=_when(time_ns, orders[slots.PLACED]),
+            ended_ns=_when(time_ns, orders[slots.ENDED]),
+            end=orders[slots.END],
+            filled=_filled(orders[slots.END], orders[slots.QUANTITY], fill_order, quantity),
+        ),
+        fills=Fills.of(
+            order=fill_order,
+            time_ns=time_ns[fill_at],
+            price=price[fill_order],
+            quantity=quantity,
+            maker=np.ones(len(fill_at)),
+            fee=ledger.fee,
+            realised=ledger.realised,
+        ),
+        payments=payments,
+        start_ns=start_ns,
+        end_ns=end_ns,
+        events=len(tape.trades) + len(tape.fundings),
+        mode=Mode.INTEGER,
+        acted=acted,
+    )
+
+
+def _check_smallest(scale: Scale, closing_notional: Ints) -> None:
+    """A neutral grid closes by orders that do not say so: the exchange wants them large enough."""
+    tick, step = scale.instrument.tick_size, scale.instrument.step_size
+    if scale.neutral and len(closing_notional):
+        if int(closing_notional.min()) * tick * step < scale.instrument.min_notional:
+            raise NotOrdinary("a closing order below the minimum notional")
+
+
+def _filled(end: Ints, ordered: Ints, fill_order: Ints, quantity: Ints) -> Ints:
+    filled = np.where(end == End.FILLED, ordered, 0)
+    partly = end[fill_order] != End.FILLED
+    np.add.at(filled, fill_order[partly], quantity[partly])
+    return filled
+
+
+def _when(time_ns: Ints, trade: Ints) -> Ints:
+    """The time of each trade; -1 for never."""
+    never = trade < 0
+    times: Ints = time_ns[trade]
+    return np.where(never, -1, times) if never.any() else times

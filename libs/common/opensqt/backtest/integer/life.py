@@ -1,0 +1,165 @@
+"""`Life`: a grid and the market's trades, one after the other; those that change nothing are not.
+
+Nothing is on its way for longer than no time at all here. What happens at a trade happens in the
+order of `exact.schedule`: what filled is heard, fill by fill, at the price that was heard before;
+then the price is heard; then what was decided is carried out and answered, one by one.
+"""
+
+from bisect import bisect_right
+
+from opensqt.backtest.integer.books import Books, Sizes
+from opensqt.backtest.integer.mind import Mind
+from opensqt.backtest.integer.ordinary import NotOrdinary
+from opensqt.backtest.integer.scale import Scale
+from opensqt.backtest.integer.search import SEVERAL, Crossings, Prices
+from opensqt.backtest.integer.slots import (
+    BUY,
+    CANCELED,
+    END,
+    ENDED,
+    FILLED,
+    ORDER_WIDTH,
+    PENDING,
+    PLACED,
+    RESTS,
+    Rows,
+)
+from opensqt.backtest.tape import Tape
+
+
+class Life:
+    """A grid's life.
+
+    Args:
+        scale: The grid.
+        tape: Its market.
+    """
+
+    def __init__(self, scale: Scale, tape: Tape) -> None:
+        self.rows = Rows()
+        self.acted = 0
+        trades = tape.trades
+        self._scale, self._trades = scale, trades
+        self._mind, self._books = Mind(scale, self.rows), Books(scale, Sizes.of(scale, tape))
+        self._simple = self._books.simple
+        self._prices, self._makers = trades.price.data, trades.buyer_is_maker.data
+        self._quantities = trades.quantity.data
+        self._search = Prices(trades.price)
+
+    def live(self) -> Rows:
+        """Live through all trades.
+
+        Raises:
+            NotOrdinary: Something happens that is not done here.
+        """
+        self._act(0)
+        if self._simple:
+            self._cross()
+        else:
+            self._wander(0)
+        return self.rows
+
+    def _cross(self) -> None:
+        """Go from level to level."""
+        crossings = Crossings.of(
+            self._trades.price,
+            self._trades.buyer_is_maker,
+            anchor=self._scale.anchor,
+            interval=self._scale.interval,
+        )
+        at, starts, levels = crossings.at.data, crossings.starts, crossings.level
+        starts.append(len(at))
+        mind = self._mind
+        trade = change = run = 0
+        while change < len(at):
+            if mind.off or mind.waiting:
+                trade = self._wander(trade)
+                change = bisect_right(at, trade)
+                run = bisect_right(starts, change) - 1
+                continue
+            level = levels[run]
+            if level != SEVERAL and self._quiet_about(level):
+                run += 1
+                change = starts[run]
+                continue
+            trade = at[change]
+            self._act(trade)
+            change += 1
+            if change == starts[run + 1]:
+                run += 1
+        if mind.off or mind.waiting:
+            self._wander(trade)
+
+    def _wander(self, trade: int) -> int:
+        """Go from price to price: where an order lies between two levels, or one is to come."""
+        mind, end = self._mind, len(self._prices)
+        while not self._simple or mind.off or mind.waiting:
+            trade = self._search.next_beyond(trade, *self._bounds())
+            if trade >= end:
+                return end
+            self._act(trade)
+        return trade
+
+    def _quiet_about(self, level: int) -> bool:
+        """Whether nothing happens while the market is about a level, near which it is."""
+        price, books = self._scale.anchor + level * self._scale.interval, self._books
+        if books.bids and books.bids[-1][0] >= price:
+            return False
+        if books.asks and -books.asks[-1][0] <= price:
+            return False
+        return self._mind.quiet_about(level)
+
+    def _bounds(self) -> tuple[int, int]:
+        """The prices between which nothing happens."""
+        mind, books = self._mind, self._books
+        anchor, interval = self._scale.anchor, self._scale.interval
+        below, above = mind.quiet_cells()
+        low, high = anchor + below * interval, anchor + (above + 1) * interval
+        book_low, book_high = books.near
+        wait_low, wait_high = mind.awaited()
+        return max(low, book_low, wait_low), min(high, book_high, wait_high)
+
+    def _act(self, trade: int) -> None:
+        self.acted += 1
+        price, mind = self._prices[trade], self._mind
+        if self._simple:
+            filled = self._books.through(price)
+        else:
+            filled = self._books.trade(
+                price, hits_bid=self._makers[trade], quantity=self._quantities[trade]
+            )
+        if filled:
+            orders, fills = self.rows.orders, self.rows.fills
+            mind.pass_price(self._prices[trade - 1] - (not self._makers[trade - 1]))
+            for slot, quantity in filled:
+                fills.extend((slot.number, trade, quantity))
+                if not slot.left:
+                    row = slot.number * ORDER_WIDTH
+                    orders[row + ENDED] = trade
+                    orders[row + END] = FILLED
+            for slot, quantity in filled:
+                mind.hear_fill(slot, quantity, trade)
+        mind.hear_price(price - (not self._makers[trade]), trade)
+        if mind.requests:
+            self._carry_out(trade)
+
+    def _carry_out(self, trade: int) -> None:
+        mind, books, orders = self._mind, self._books, self.rows.orders
+        done = 0
+        while done < len(mind.requests):
+            slot = mind.requests[done]
+            done += 1
+            row = slot.number * ORDER_WIDTH
+            if slot.state == PENDING:
+                if slot.price > mind.bid if slot.side == BUY else slot.price <= mind.bid:
+                    raise NotOrdinary("an order would take liquidity")
+                orders[row + PLACED] = trade
+                orders[row + END] = RESTS
+                books.rest(slot, mind.bid)
+                mind.hear_placed(slot, trade)
+            else:
+                books.remove(slot)
+                orders[row + ENDED] = trade
+                orders[row + END] = CANCELED
+                mind.hear_canceled(slot, trade)
+        mind.requests.clear()

@@ -1,0 +1,130 @@
+"""`Scale`: a bot and its market in whole numbers, so that no fraction is left to compute with.
+
+Prices are in ticks, quantities in steps, money in the bot's `money_unit`. A level's price is
+``anchor + level * interval``.
+"""
+
+from dataclasses import dataclass, replace
+from decimal import Decimal, localcontext
+
+from opensqt.backtest.case import Case
+from opensqt.backtest.integer.ordinary import NotOrdinary
+from opensqt.backtest.result import BotRun
+from opensqt.core.exchange.account import MONEY_STEP
+from opensqt.core.exchange.rules import MarketRules
+from opensqt.core.grid.book import Direction, GridIdentity
+from opensqt.core.grid.config import GridConfig
+from opensqt.core.identifiers import epoch_at
+from opensqt.core.instrument import Instrument, InstrumentRuleError
+from opensqt.core.numbers import EXACT
+from opensqt.engine.bot import Bot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scale:
+    """One bot, counted."""
+
+    bot: Bot
+    identity: GridIdentity
+    rules: MarketRules
+    anchor: int
+    interval: int
+    lot_money: int
+    """Money of one step at one tick."""
+    booked_money: int
+    """The finest money that the exchange books."""
+    deposit: int
+    """Rounded down."""
+    leverage: int
+    max_position: int | None
+    least: int
+    """The smallest quantity that the exchange takes."""
+    most: int
+
+    @classmethod
+    def of(cls, case: Case, bot: Bot, first_price: int, *, start_ns: int) -> "Scale":
+        """A bot of a case whose market's first trade is at `first_price` ticks.
+
+        Raises:
+            NotOrdinary: A number is between two units.
+        """
+        instrument, grid = bot.instrument, bot.grid
+        tick, step = instrument.tick_size, instrument.step_size
+        identity = replace(bot.identity(first_price * tick), epoch=epoch_at(start_ns))
+        unit = BotRun(identity=identity, instrument=instrument).money_unit
+        account = case.accounts[bot.account]
+        with localcontext(EXACT):
+            return cls(
+                bot=bot,
+                identity=identity,
+                rules=case.markets[bot.symbol],
+                anchor=counted(identity.anchor, tick, "anchor"),
+                interval=counted(grid.interval, tick, "interval"),
+                lot_money=counted(tick * step, unit, "tick times step"),
+                booked_money=counted(MONEY_STEP, unit, "smallest money"),
+                deposit=int(account.deposit // unit),
+                leverage=account.leverage_of(bot.symbol),
+                max_position=(
+                    None
+                    if grid.max_position is None
+                    else counted(grid.max_position, step, "max_position")
+                ),
+                least=int(-(-instrument.min_quantity // step)),
+                most=int(instrument.max_quantity // step),
+            )
+
+    @property
+    def grid(self) -> GridConfig:
+        """How the bot trades."""
+        return self.bot.grid
+
+    @property
+    def instrument(self) -> Instrument:
+        """What it trades."""
+        return self.bot.instrument
+
+    @property
+    def neutral(self) -> bool:
+        """It opens on both sides."""
+        return self.identity.direction is Direction.NEUTRAL
+
+    def price(self, level: int) -> int:
+        """Where a level is, in ticks."""
+        return self.anchor + level * self.interval
+
+    def opening_quantity(self, level: int) -> tuple[int, bool]:
+        """How many steps an opening order at a level has, and whether the exchange takes it."""
+        price = self.identity.lattice.price(level)
+        amount = self.grid.quote_amount
+        if amount is None:
+            assert self.grid.quantity is not None
+            quantity = self.grid.quantity
+        else:
+            quantity = self.instrument.quantity_for_quote(amount, price)
+        try:
+            self.instrument.check_order(price=price, quantity=quantity, reduce_only=False)
+        except InstrumentRuleError:
+            taken = False
+        else:
+            taken = True
+        return counted(quantity, self.instrument.step_size, "quantity"), taken
+
+
+def counted(number: Decimal, unit: Decimal, what: str) -> int:
+    """How many units a number is.
+
+    Raises:
+        NotOrdinary: It is between two of them; `what` it is.
+    """
+    count = EXACT.divide(number, unit)
+    whole = int(count)
+    if count != whole:
+        raise NotOrdinary(f"{what} {number} is between two units of {unit}")
+    return whole
+
+
+def half_even(numerator: int, denominator: int) -> int:
+    """The nearest whole number to a fraction with a positive denominator; of two, the even one."""
+    whole, rest = divmod(numerator, denominator)
+    twice = 2 * rest
+    return whole + (twice > denominator or (twice == denominator and whole & 1))
