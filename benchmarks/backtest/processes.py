@@ -60,20 +60,8 @@ async def run_engine(engine: Engine, ticks: Path, grid: Path, out: Path) -> Run:
     words = [str(ticks.absolute()), str(grid.absolute()), str(out.absolute())]
     words += [engine.variant, str(engine.most_ticks)]
     started = time.perf_counter()
-    process = await asyncio.create_subprocess_exec(
-        *(str(engine.python), str(SCRIPTS / engine.script), *words),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    try:
-        said, _ = await asyncio.wait_for(process.communicate(), LIMIT_S)
-    except TimeoutError:
-        process.kill()
-        await process.wait()
-        raise RunFailedError(f"{engine.name} took more than {LIMIT_S} s") from None
+    await run_script(engine.name, str(engine.python), str(SCRIPTS / engine.script), *words)
     cold_s = time.perf_counter() - started
-    if process.returncode:
-        raise RunFailedError(f"{engine.name}: {said.decode(errors='replace').strip()[-2000:]}")
     told = json.loads(Path(f"{out}.json").read_text(encoding="utf-8"))
     with np.load(f"{out}.npz") as file:
         fills = file["fills"]
@@ -86,3 +74,22 @@ async def run_engine(engine: Engine, ticks: Path, grid: Path, out: Path) -> Run:
         fills=fills,
         told=told,
     )
+
+
+async def run_script(name: str, *command: str) -> None:
+    """Run a command to its end.
+
+    Raises:
+        RunFailedError: If it fails, or takes more than `LIMIT_S`.
+    """
+    process = await asyncio.create_subprocess_exec(
+        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    try:
+        said, _ = await asyncio.wait_for(process.communicate(), LIMIT_S)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        raise RunFailedError(f"{name} took more than {LIMIT_S} s") from None
+    if process.returncode:
+        raise RunFailedError(f"{name}: {said.decode(errors='replace').strip()[-2000:]}")
