@@ -192,6 +192,11 @@ class EngineWorld(ABC):
         while not self.resting():  # noqa: ASYNC110 - the exchange has no event for it
             await asyncio.sleep(0.01)
 
+    async def until_sent(self) -> None:
+        """Wait until the engine has sent an order."""
+        while not self.venue.sent:  # noqa: ASYNC110 - neither for this
+            await asyncio.sleep(0.01)
+
     # --- what is seen ----------------------------------------------------------------------------
 
     def resting(self) -> list[str]:

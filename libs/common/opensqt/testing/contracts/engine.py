@@ -266,14 +266,15 @@ class EngineContract(ABC):
             assert book.totals.fees == world.venue.exchange.accounts[ACCOUNT].fees
 
     @pytest.mark.parametrize("where", ["before", "after"])
+    @pytest.mark.parametrize("later_s", [0.0, SETTLED_S])
     @virtually
-    async def test_a_crash_while_sending_doubles_nothing(self, where: str) -> None:
+    async def test_a_crash_while_sending_doubles_nothing(self, where: str, later_s: float) -> None:
         """Whether or not the requests had arrived."""
         world = self.world()
         world.venue.hang = where
         async with world.running():
-            await asyncio.sleep(SETTLED_S)
-            assert world.venue.sent
+            await world.until_sent()
+            await asyncio.sleep(later_s)
             await world.kill()
             world.venue.hang = ""
             await world.make()
