@@ -40,6 +40,9 @@ help: ## show this help
 run: $(RUN_STAMP) ## paper-trade a grid on recorded trades, through every service
 	@$(BIN)/opensqt up $(UP_OPTIONS)
 
+.PHONY: research
+research: $(RESEARCH_STAMP) ## install what backtests, data and the search need
+
 .PHONY: doctor
 doctor: $(RUN_STAMP) ## say what this machine is missing and how to mend it
 	@$(BIN)/opensqt doctor

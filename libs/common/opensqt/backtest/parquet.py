@@ -51,7 +51,7 @@ def write_parquet(table: Table, path: Path) -> None:
 
     add("time", pa.array(table.time_ns).cast(pa.timestamp("ns", tz="UTC")))
     for name, numbers in table.numbers.items():
-        add(name, _decimals(numbers.reduced()))
+        add(name, decimals_of(numbers.reduced()))
     for name, flags in table.flags.items():
         add(name, pa.array(flags))
     for name, whole in table.whole.items():
@@ -105,7 +105,7 @@ def read_parquet(path: Path) -> Table:
     )
 
 
-def _decimals(numbers: Scaled) -> pa.Array:
+def decimals_of(numbers: Scaled) -> pa.Array:
     """Whole numbers as decimals, by their bits."""
     words = np.empty((len(numbers), 2), dtype=np.int64)
     words[:, 0] = numbers.values

@@ -8,6 +8,7 @@ import opensqt
 from opensqt.cli import (
     certs,
     config,
+    data,
     diff,
     doctor,
     export,
@@ -66,3 +67,4 @@ for command in (
 app.add_typer(standing.app, name="bots")
 app.add_typer(risk.app, name="risk")
 app.add_typer(config.app, name="config")
+app.add_typer(data.app, name="data")

@@ -94,7 +94,7 @@ def _the_market(folder: Path, symbol: str, files: list[Path]) -> tuple[Path, ...
 
 def _group(file: Path) -> str:
     """The name without dates, and without what parts of one recording differ in."""
-    name = re.sub(r"[-_.]?\d{4}-?\d{2}(-?\d{2})?$", "", bare_name(file))
+    name = re.sub(r"([-_.]\d{4}-?\d{2}(-?\d{2}(T\d{6})?)?)+$", "", bare_name(file))
     head, _, last = name.rpartition(".")
     return head if head and last in _PARTS_OF_ONE else name
 

@@ -47,13 +47,20 @@ class Problems:
         """Note what is not wrong, but should be known; with `strict`, too."""
         self._remarks.append(DataNote(kind=kind, count=count, text=text))
 
-    def notes(self) -> tuple[DataNote, ...]:
-        """All that was found, in the order in which it first was."""
-        counted = (
+    def counted(self) -> tuple[DataNote, ...]:
+        """All that was found wrong, in the order in which it first was."""
+        return tuple(
             DataNote(kind=kind, count=found.count, text=found.text)
             for (kind, _, _), found in self._counted.items()
         )
-        return (*counted, *self._remarks)
+
+    def remarks(self) -> tuple[DataNote, ...]:
+        """All that is not wrong, but should be known."""
+        return tuple(self._remarks)
+
+    def notes(self) -> tuple[DataNote, ...]:
+        """Both."""
+        return (*self.counted(), *self._remarks)
 
 
 def listed(values: Iterable[object]) -> str:
