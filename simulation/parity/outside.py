@@ -7,18 +7,22 @@ services' own requests, and tells what it tells over its streams.
 
 import asyncio
 import random
+from bisect import bisect_left
 from collections.abc import Callable
+from decimal import Decimal
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from opensqt.backtest.case import Latency
+from opensqt.backtest.exact.minutes import MINUTE_NS, closed_minutes
 from opensqt.backtest.exact.schedule import NEVER, Key, Phase, Schedule
 from opensqt.backtest.tape import Tape
-from opensqt.core.events import OrderUpdate, PriceChange
+from opensqt.core.events import Candle, OrderUpdate, PriceChange
 from opensqt.core.orders import OrderStatus
-from opensqt.ports import DependencyError
+from opensqt.ports import DependencyError, MarketEvent
 from simulation.answers import settle
 from simulation.exchange_world import ExchangeWorld
-from simulation.loop import Process, SimulationLoop
+from simulation.loop import Process, SimulationLoop, Step
 from simulation.network import Network, Wire
 from simulation.observer import Observer
 from simulation.parity.recorded import RecordedSide, first_price, happenings
@@ -26,8 +30,8 @@ from simulation.plan import Link
 
 T = TypeVar("T")
 
-PULSE_NS: Final = 10**9
-"""A market that stands still is told again so often: prices must not look stale."""
+PULSE_S: Final = 1.0
+"""A price is told again so often: in a backtest prices count as fresh."""
 
 
 class Outside:
@@ -47,17 +51,22 @@ class Outside:
         self.over = asyncio.Event()
         """The tape has ended, and what was due by then has come."""
         self._schedule = Schedule()
-        self._happenings = happenings(tape)
+        everything = happenings(tape)
+        assert everything, "a tape on which nothing happens"
+        self._times_ns = [time_ns for time_ns, _ in everything]
+        self._happenings = iter(everything)
         self._next = next(self._happenings, None)
-        assert self._next is not None, "a tape on which nothing happens"
-        self.first_ns = self._next[0]
+        self.first_ns = self._times_ns[0]
         """When the tape begins."""
         self.first_price = first_price(tape)
         self._end_ns = 0
         self._happened = 0
         self._moved_ns: int | None = None
-        self._told_ns = 0
-        self._price: PriceChange | None = None
+        self._told: PriceChange | None = None
+        """The price as it was put on its way last."""
+        self._heard: PriceChange | None = None
+        """The price as it came last."""
+        self._candles = tuple(closed_minutes(tape, until_ns=self._times_ns[-1]))
         self.world: OutsideWorld | None = None
 
     def begin(self, later_ns: int) -> None:
@@ -67,6 +76,15 @@ class Outside:
             later_ns: How much later than on the tape everything happens, by the loop's time.
         """
         self._moved_ns = later_ns
+        for candle in self._candles:
+            closed_ns = candle.open_time_ns + MINUTE_NS
+            self._schedule.send(
+                closed_ns + later_ns + self.latency.market_ns,
+                bisect_left(self._times_ns, closed_ns),
+                Phase.PRICE,
+                partial(self._tell_candle, candle),
+            )
+        self._pulse()
 
     # --- what the loop asks ----------------------------------------------------------------------
 
@@ -87,6 +105,15 @@ class Outside:
             self._schedule.deliver()
         else:
             self._happen()
+
+    def set_alarm(self, due_ns: int, step: Step) -> None:
+        """Let a process take a step at a time: after what else is due then, as in a backtest."""
+
+        def ring(_key: Key) -> None:
+            if step.callback is not None:
+                step.process.put(step)
+
+        self._schedule.send(due_ns, self._happened, Phase.WAKE, ring)
 
     # --- messages --------------------------------------------------------------------------------
 
@@ -125,31 +152,42 @@ class Outside:
         self._tell_price()
 
     def _tell_price(self) -> None:
-        """Tell the price when it has changed, and now and then when not."""
-        world = self.world
-        assert world is not None
-        market = world.side.exchange.markets[world.side.symbol]
-        quote = market.quote
-        if quote is None:
+        """Put the price on its way when it has changed."""
+        assert self.world is not None
+        market = self.world.side.exchange.markets[self.world.side.symbol]
+        if market.quote is None:
             return
-        now_ns = world.now_ns()
+        now_ns = self.world.now_ns()
         price = PriceChange(
-            symbol=world.side.symbol,
+            symbol=self.world.side.symbol,
             last=None if market.last is None else market.last.price,
-            bid=quote.bid,
-            ask=quote.ask,
+            bid=market.quote.bid,
+            ask=market.quote.ask,
             exchange_time_ns=now_ns,
             receive_time_ns=now_ns,
             sequence=self._happened,
         )
-        known = self._price
-        same = known is not None and (known.last, known.bid, known.ask) == (
-            *(price.last, price.bid, price.ask),
-        )
-        if same and now_ns - self._told_ns < PULSE_NS:
-            return
-        self._price, self._told_ns = price, now_ns
-        self.send(Phase.PRICE, self.latency.market_ns, world.tell_price, price)
+        if self._told is None or _prices(price) != _prices(self._told):
+            self._told = price
+            self.send(Phase.PRICE, self.latency.market_ns, self._come, price)
+
+    def _come(self, price: PriceChange) -> None:
+        assert self.world is not None
+        self._heard = price
+        self.world.tell(price)
+
+    def _pulse(self) -> None:
+        if self._heard is not None:
+            self._come(self._heard)
+        self.loop.world.later(PULSE_S, self._pulse)
+
+    def _tell_candle(self, candle: Candle, _key: Key) -> None:
+        assert self.world is not None
+        self.world.tell(candle)
+
+
+def _prices(price: PriceChange) -> tuple[Decimal | None, ...]:
+    return price.last, price.bid, price.ask
 
 
 class OutsideWorld(ExchangeWorld):
@@ -168,8 +206,15 @@ class OutsideWorld(ExchangeWorld):
     ) -> None:
         super().__init__(outside.loop, side, network, chance, observer)
         self.recorded = side
+        self.listeners: list[Callable[[MarketEvent], object]] = []
+        """Who follows the market."""
         self._outside = outside
         outside.world = self
+
+    def tell(self, event: MarketEvent) -> None:
+        """Let who follows the market hear of it."""
+        for listener in tuple(self.listeners):
+            listener(event)
 
     async def request(self, process: Process, link: Link, work: Callable[[], T]) -> T:
         """Send a request; `work` is done when it arrives."""

@@ -1,6 +1,6 @@
 """The exchange on a recorded market: what happens on a tape, and what it does to the books."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from decimal import Decimal
 from typing import TypeAlias
 
@@ -10,6 +10,8 @@ from opensqt.core.exchange.engine import SimulatedExchange
 from opensqt.core.exchange.events import Event
 from opensqt.core.exchange.market import MarketTrade, Quote
 from opensqt.core.exchange.rules import MarketRules
+from opensqt.core.grid.results import PlacementResult
+from opensqt.core.orders import Order, OrderStatus
 from opensqt.ports import Clock
 from simulation.observer import Observer
 from simulation.venue import ExchangeSide
@@ -41,11 +43,20 @@ class RecordedSide(ExchangeSide):
         super().__init__(
             rules.instrument, clock=clock, account=account, observer=observer, start_ns=0
         )
+        self.refused_ns: dict[str, int] = {}
+        """When it refused an order, by its client order id: its books do not say."""
         self.exchange = SimulatedExchange([rules])
         self.exchange.open_account(account, deposit=begins_with.deposit)
         leverage = begins_with.leverage_of(self.symbol)
         refused = self.exchange.set_leverage(account, self.symbol, leverage)
         assert refused is None, f"leverage {leverage} is refused: {refused}"
+
+    async def place(self, order: Order) -> PlacementResult:
+        """Place a limit order."""
+        result = await super().place(order)
+        if result.status is OrderStatus.REJECTED:
+            self.refused_ns[order.client_oid] = self._clock.now_ns()
+        return result
 
     def happen(self, what: Happening) -> None:
         """Let something happen in the market; who is under water after it is liquidated."""
@@ -58,7 +69,7 @@ class RecordedSide(ExchangeSide):
         self._send(events)
 
 
-def happenings(tape: Tape) -> Iterator[tuple[int, Happening]]:
+def happenings(tape: Tape) -> list[tuple[int, Happening]]:
     """What happens on a tape, in its order, with its times."""
     rows: list[tuple[int, int, Happening]] = []
     trades, quotes, marks, fundings = tape.trades, tape.quotes, tape.marks, tape.fundings
@@ -94,7 +105,7 @@ def happenings(tape: Tape) -> Iterator[tuple[int, Happening]]:
     ):
         rows.append((time_ns, row, _funding(tape.symbol, rate)))
     rows.sort(key=lambda found: found[:2])
-    return ((time_ns, happening) for time_ns, _, happening in rows)
+    return [(time_ns, happening) for time_ns, _, happening in rows]
 
 
 def first_price(tape: Tape) -> Decimal:

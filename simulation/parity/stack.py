@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
@@ -9,14 +10,14 @@ from opensqt.backtest.case import Case
 from opensqt.backtest.diff.clocks import shifted
 from opensqt.backtest.exact.minutes import MINUTE_NS
 from opensqt.backtest.run_sources import completed_by, run_of_books, run_of_ledger
-from opensqt.backtest.runfile import Run
+from opensqt.backtest.runfile import Run, RunEnd
 from opensqt.core.grid.book import Standing
 from opensqt.core.risk.exposure import FreshnessBounds
 from opensqt.engine.bot import Bot
 from opensqt.runtime.bot_config import BotConfig
 from opensqt.testing.virtual_time import START_NS
 from services.execution.app import ExecutionApp
-from services.execution.config import RateLimitConfig
+from services.execution.config import RateLimitConfig, TimingConfig
 from services.execution.sending import Pauses
 from services.market_data.app import MarketDataApp
 from services.market_data.config import MonitorConfig
@@ -27,8 +28,8 @@ from simulation.broker import Broker
 from simulation.bus import Bus
 from simulation.calls import Caller, Server
 from simulation.database import at_once
-from simulation.exchange_client import ExchangeClient
 from simulation.loop import Process
+from simulation.parity.client import RecordedClient
 from simulation.parity.outside import Outside, OutsideWorld
 from simulation.parity.recorded import RecordedSide
 from simulation.parity.still import RestingLoop, StillDatabase, StillNetwork
@@ -45,6 +46,8 @@ WARM_NS: Final = 10 * 10**9
 UNBOUNDED: Final = 1_000_000
 """Of the exchange's rate limits: a backtest knows none."""
 NO_PAUSES: Final = Pauses(out_s=0, head_start_s=0)
+PATIENCE_MS: Final = 600_000
+"""Requests do not expire, and answers are awaited, however long they take."""
 SELDOM_S: Final = 600.0
 """How often ledger and exchange are compared: nothing goes wrong that this would find."""
 
@@ -110,7 +113,7 @@ class _Stack:
         self._problems: list[str] = []
         # Whole minutes later, so that candles begin where they do on the tape.
         self._later_ns = -(-(WARM_NS - self._outside.first_ns) // MINUTE_NS) * MINUTE_NS
-        loop.outside = self._outside
+        loop.clock = self._outside
         loop.on_problem = lambda process, error: self._problems.append(f"{process.name}: {error!r}")
 
     async def live(self) -> None:
@@ -150,7 +153,15 @@ class _Stack:
         books = run_of_books(
             self._exchange.recorded.books, bots={bot.bot_id: bot.symbol}, source="exchange"
         )
-        return shifted(completed_by(found, books), -self._later_ns - START_NS)
+        refused_ns = self._exchange.recorded.refused_ns
+        known = completed_by(found, books)
+        told = tuple(
+            replace(one, end=RunEnd.REFUSED, ended_ns=refused_ns[one.client_oid])
+            if one.client_oid in refused_ns
+            else one
+            for one in known.orders
+        )
+        return shifted(replace(known, orders=told), -self._later_ns - START_NS)
 
     def shut(self) -> None:
         """Nothing has an effect any more."""
@@ -221,7 +232,7 @@ class _Stack:
         app = MarketDataApp(
             account=self._bot.account,
             symbols=(self._bot.symbol,),
-            feed=ExchangeClient(self._exchange, process),
+            feed=RecordedClient(self._exchange, process),
             positions=self._positions(process),
             config=MonitorConfig(recheck_interval_s=SELDOM_S),
             **self._common(process),
@@ -231,7 +242,7 @@ class _Stack:
     def _execution(self, process: Process) -> Application:
         app = ExecutionApp(
             account=self._bot.account,
-            venue=ExchangeClient(self._exchange, process),
+            venue=RecordedClient(self._exchange, process),
             positions=self._positions(process),
             settlement=partial(JournaledSettlement, self._journal, self._database, process),
             limits=RateLimitConfig(
@@ -239,6 +250,7 @@ class _Stack:
                 orders_per_minute=UNBOUNDED,
                 weight_per_minute=UNBOUNDED,
             ),
+            timing=TimingConfig(placing_ms=PATIENCE_MS, answer_ms=PATIENCE_MS),
             pauses=self._pauses,
             **self._common(process),
         )

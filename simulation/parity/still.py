@@ -4,31 +4,36 @@ Between two things that happen outside everything inside comes to rest, in whate
 processes take their turns.
 """
 
-import heapq
 import random
 from collections.abc import Callable
+from contextvars import Context, copy_context
 from typing import Any, Protocol
 
+from opensqt.testing.virtual_time import NothingScheduledError
 from simulation.database import Database
-from simulation.loop import SimulationLoop
+from simulation.loop import PROCESS, SimulationLoop, Step
 from simulation.network import Network, Wire
 from simulation.plan import Link
 
 
-class Due(Protocol):
-    """Where the next thing comes from that happens outside."""
+class Clock(Protocol):
+    """What happens outside, in its order, the processes' own alarms among it."""
 
     def due_ns(self) -> int | None:
-        """When, in nanoseconds since the loop was made; None for never."""
+        """When the next thing happens, in nanoseconds since the loop was made; None for never."""
         ...
 
     def act(self) -> None:
         """Let it happen."""
         ...
 
+    def set_alarm(self, due_ns: int, step: Step) -> None:
+        """Let a process take a step at a time."""
+        ...
+
 
 class RestingLoop(SimulationLoop):
-    """A loop in which what is outside waits for everything inside that is due by then.
+    """A loop whose time moves on once every process rests, and only to the next thing outside.
 
     Args:
         chance: Decides between processes.
@@ -36,19 +41,32 @@ class RestingLoop(SimulationLoop):
 
     def __init__(self, chance: random.Random) -> None:
         super().__init__(chance)
-        self.outside: Due | None = None
+        self.clock: Clock | None = None
+
+    def call_at(  # type: ignore[override]  # as in the loop of the simulation
+        self,
+        when: float,
+        callback: Callable[..., object],
+        *args: Any,
+        context: Context | None = None,
+    ) -> Step:
+        """Take a step at a time; at once, if that has come."""
+        if when <= self.now_s:
+            return self.call_soon(callback, *args, context=context)
+        assert self.clock is not None
+        if context is None:
+            context = copy_context()
+        step = Step(callback, args, context, context.get(PROCESS, self.world), when)
+        self.clock.set_alarm(round(when * 1e9), step)
+        return step
 
     def _jump(self) -> None:
-        timers = self._timers
-        while timers and timers[0][2].callback is None:
-            heapq.heappop(timers)
-        due_ns = self.outside.due_ns() if self.outside is not None else None
-        if due_ns is None or (timers and round(timers[0][0] * 1e9) <= due_ns):
-            super()._jump()
-            return
-        assert self.outside is not None
+        due_ns = self.clock.due_ns() if self.clock is not None else None
+        if due_ns is None:
+            raise NothingScheduledError("every task waits, and nothing will happen")
+        assert self.clock is not None
         self.now_s = max(self.now_s, due_ns / 1e9)
-        self.world.soon(self.outside.act)
+        self.world.soon(self.clock.act)
 
 
 class StillNetwork(Network):

@@ -90,7 +90,8 @@ class DurableEngine:
         self._stopping = False
         self._paused = False
         self._task: asyncio.Task[None] | None = None
-        self._alarm: asyncio.TimerHandle | None = None
+        self._alarm_ns = 0
+        """When it is woken whatever happens; in the past: it is not."""
         self._handed_over = (-1, 0.0)
         """Revision of the latest batch, and when (by the event loop) its commit is overdue."""
         self._batches = 0
@@ -152,6 +153,7 @@ class DurableEngine:
         """A candle closed."""
         if self._atr is not None:
             self._atr = self._atr.after(candle)
+            self._wake.set()
 
     # --- its life --------------------------------------------------------------------------------
 
@@ -223,8 +225,6 @@ class DurableEngine:
                     await self._hand_over(batch)
             for helper in helpers:
                 helper.cancel()
-            if self._alarm is not None:
-                self._alarm.cancel()
 
     async def _keep_book(self) -> None:
         await self._first_price.wait()
@@ -272,13 +272,11 @@ class DurableEngine:
 
     def _wake_after_back_off(self, book: GridBook, now_ns: int) -> None:
         """Decide again when the next back-off of a slot ends: no event says so."""
-        if self._alarm is not None:
-            self._alarm.cancel()
-            self._alarm = None
         wakes_ns = book.wakes_ns(now_ns)
-        if wakes_ns is not None:
-            delay_s = (wakes_ns - now_ns) / 1e9
-            self._alarm = asyncio.get_running_loop().call_later(delay_s, self._wake.set)
+        if wakes_ns is None or now_ns < self._alarm_ns <= wakes_ns:
+            return
+        self._alarm_ns = wakes_ns
+        asyncio.get_running_loop().call_later((wakes_ns - now_ns) / 1e9, self._wake.set)
 
     def _plan(self, book: GridBook, price: PriceChange, now_ns: int) -> tuple[Action, ...]:
         verdict = judge(self._known, now_ns, self.bot.bounds)

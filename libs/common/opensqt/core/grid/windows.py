@@ -188,10 +188,9 @@ class Windows:
 
     def _allowed(self, place: Place) -> bool:
         """Tell whether the exchange takes the order: dust and too small amounts wait instead."""
-        closing = place.purpose is Purpose.CLOSE
         try:
             self.market.instrument.check_order(
-                price=place.price, quantity=place.quantity, reduce_only=closing
+                price=place.price, quantity=place.quantity, reduce_only=place.reduce_only
             )
         except InstrumentRuleError:
             return False
