@@ -16,6 +16,7 @@ from opensqt.cli import (
     orders,
     quarantine,
     risk,
+    run,
     slots,
     standing,
     status,
@@ -53,6 +54,7 @@ def _options(
 
 for command in (
     up.up,
+    run.run,
     status.status,
     slots.slots,
     orders.orders,

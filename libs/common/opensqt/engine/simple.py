@@ -250,6 +250,10 @@ class SimpleEngine:
             decided_ns=self._decided_ns,
         )
 
+    def wakes_ns(self) -> int | None:
+        """When something may be decided again without any event; None: no such time is known."""
+        return None if self._grid is None else self._grid.brain.wakes_ns(self._clock.now_ns())
+
     def save(self) -> bool:
         """Make a checkpoint; whether that went well."""
         assert self._grid is not None, "there is nothing to save before the first price"

@@ -57,6 +57,7 @@ CREATE TABLE requests (
     bot_id TEXT NOT NULL REFERENCES worlds,
     number INTEGER NOT NULL,
     ticks INTEGER NOT NULL,
+    now_ns INTEGER NOT NULL,
     cancels INTEGER NOT NULL,
     intent BLOB NOT NULL,
     PRIMARY KEY (bot_id, number)
