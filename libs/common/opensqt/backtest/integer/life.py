@@ -39,9 +39,10 @@ class Life:
         self.rows = Rows()
         self.acted = 0
         trades = tape.trades
-        self._scale, self._trades = scale, trades
+        self._trades = trades
         self._mind, self._books = Mind(scale, self.rows), Books(scale, Sizes.of(scale, tape))
         self._simple = self._books.simple
+        self._anchor, self._interval = scale.anchor, scale.interval
         self._prices, self._makers = trades.price.data, trades.buyer_is_maker.data
         self._quantities = trades.quantity.data
         self._search = Prices(trades.price)
@@ -64,15 +65,15 @@ class Life:
         crossings = Crossings.of(
             self._trades.price,
             self._trades.buyer_is_maker,
-            anchor=self._scale.anchor,
-            interval=self._scale.interval,
+            anchor=self._anchor,
+            interval=self._interval,
         )
         at, starts, levels = crossings.at.data, crossings.starts, crossings.level
         starts.append(len(at))
         mind = self._mind
         trade = change = run = 0
         while change < len(at):
-            if mind.off or mind.waiting:
+            if mind.waiting or (mind.off and self._beside(trade)):
                 trade = self._wander(trade)
                 change = bisect_right(at, trade)
                 run = bisect_right(starts, change) - 1
@@ -87,32 +88,45 @@ class Life:
             change += 1
             if change == starts[run + 1]:
                 run += 1
-        if mind.off or mind.waiting:
+        if mind.waiting or (mind.off and self._beside(trade)):
             self._wander(trade)
 
     def _wander(self, trade: int) -> int:
-        """Go from price to price: where an order lies between two levels, or one is to come."""
+        """Go from price to price: beside an order between two levels, or before one to come."""
         mind, end = self._mind, len(self._prices)
-        while not self._simple or mind.off or mind.waiting:
+        while not self._simple or mind.waiting or (mind.off and self._beside(trade)):
             trade = self._search.next_beyond(trade, *self._bounds())
             if trade >= end:
                 return end
             self._act(trade)
         return trade
 
+    def _beside(self, trade: int) -> bool:
+        """Whether an order is between the two levels between which the market is."""
+        cell = (self._prices[trade] - self._anchor) // self._interval
+        return self._touches(self._anchor + cell * self._interval, self._interval)
+
+    def _touches(self, low: int, width: int) -> bool:
+        """Whether an order lies above a price by less than a width."""
+        books = self._books
+        if books.bids and books.bids[-1][0] > low:
+            return True
+        return bool(books.asks) and -books.asks[-1][0] < low + width
+
     def _quiet_about(self, level: int) -> bool:
         """Whether nothing happens while the market is about a level, near which it is."""
-        price, books = self._scale.anchor + level * self._scale.interval, self._books
-        if books.bids and books.bids[-1][0] >= price:
+        interval, books = self._interval, self._books
+        price = self._anchor + level * interval
+        if books.bids and books.bids[-1][0] > price - interval:
             return False
-        if books.asks and -books.asks[-1][0] <= price:
+        if books.asks and -books.asks[-1][0] < price + interval:
             return False
         return self._mind.quiet_about(level)
 
     def _bounds(self) -> tuple[int, int]:
         """The prices between which nothing happens."""
         mind, books = self._mind, self._books
-        anchor, interval = self._scale.anchor, self._scale.interval
+        anchor, interval = self._anchor, self._interval
         below, above = mind.quiet_cells()
         low, high = anchor + below * interval, anchor + (above + 1) * interval
         book_low, book_high = books.near

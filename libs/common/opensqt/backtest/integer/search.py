@@ -15,6 +15,10 @@ from opensqt.backtest.columns import Flags, Ints
 
 FIRST_BLOCK: Final = 256
 LARGEST_BLOCK: Final = 1 << 16
+PLACES_BLOCK: Final = 1 << 14
+"""Prices that are looked at together: what is computed of them stays in the processor's cache."""
+SEVERAL: Final = 2**62
+"""No level."""
 
 
 class Prices:
@@ -55,15 +59,7 @@ class Crossings:
     @classmethod
     def of(cls, prices: Ints, buyer_is_maker: Flags, *, anchor: int, interval: int) -> Self:
         """Find them."""
-        away = prices - anchor
-        cell = away // interval
-        on_level = cell * interval == away
-        # Four places to a level: 4n-2 between it and the one below, 4n-1 on it with the best bid
-        # a tick below, 4n on it with the best bid, 4n+2 above it.
-        place = 4 * cell
-        place += np.where(on_level, buyer_is_maker.view(np.int8) - np.int8(1), np.int8(2))
-        at = np.flatnonzero(place[1:] != place[:-1]) + 1
-        before, after = place[at - 1], place[at]
+        at, before, after = _changes(prices, buyer_is_maker, anchor, interval)
         lowest = -(-np.minimum(before, after) // 4)
         highest = (np.maximum(before, after) + 1) // 4
         level = np.where(lowest == highest, lowest, SEVERAL)
@@ -73,5 +69,27 @@ class Crossings:
         return cls(at=at, starts=starts.tolist(), level=level[starts].tolist())
 
 
-SEVERAL: Final = 2**62
-"""No level."""
+def _changes(
+    prices: Ints, buyer_is_maker: Flags, anchor: int, interval: int
+) -> tuple[Ints, Ints, Ints]:
+    """The trades at another place than the one before, with the two places.
+
+    Four places to a level: ``4n - 2`` between it and the one below, ``4n - 1`` on it with the best
+    bid a tick below, ``4n`` on it with the best bid, ``4n + 2`` between it and the one above.
+    """
+    maker = buyer_is_maker.view(np.int8)
+    found: list[tuple[Ints, Ints, Ints]] = []
+    for start in range(0, len(prices), PLACES_BLOCK):
+        # One more than the block, to compare its last with the next one's first.
+        stretch = slice(start, start + PLACES_BLOCK + 1)
+        away = prices[stretch] - anchor
+        place = away // interval
+        away -= place * interval
+        on_level = np.flatnonzero(away == 0)
+        place *= 4
+        place += 2
+        place[on_level] += maker[stretch][on_level] - np.int8(3)
+        changed = np.flatnonzero(place[1:] != place[:-1])
+        found.append((changed + (start + 1), place[changed], place[changed + 1]))
+    at, before, after = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return at, before, after
