@@ -116,6 +116,10 @@ lock: $(DEV_STAMP) ## compile requirements/*.in to pinned, hashed *.txt (UPGRADE
 	@$(COMPILE) build.in -c run.txt -o build.txt
 	@$(COMPILE) research.in -c run.txt -o research.txt
 	@$(COMPILE) dev.in -c run.txt -c build.txt -c research.txt -o dev.txt
+	@$(COMPILE) ../benchmarks/backtest/requirements-nautilus.in \
+		-o ../benchmarks/backtest/requirements-nautilus.txt
+	@$(COMPILE) ../benchmarks/backtest/requirements-hftbacktest.in \
+		-o ../benchmarks/backtest/requirements-hftbacktest.txt
 
 .PHONY: bench
 bench: $(DEV_STAMP) ## measure against floors taken in the same run

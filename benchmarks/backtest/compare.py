@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks import report
+from benchmarks.backtest.aims import judge
 from benchmarks.backtest.environments import NoEnvironmentError, interpreter_of
 from benchmarks.backtest.fills import Comparison, Expected
 from benchmarks.backtest.processes import Engine, Run, RunFailedError, run_engine
@@ -22,6 +23,7 @@ PLACE: Final = report.DIRECTORY / "backtest-runs"
 
 FLOOR, LOOP = "bare NumPy (floor)", "bare Python loop"
 INTEGER, SKIP, STEP = "OpenSQT, whole numbers", "OpenSQT, skipping", "OpenSQT, event by event"
+CURVE = "OpenSQT, whole numbers, curve kept"
 EVERY = "OpenSQT, every event to all"
 NAUTILUS, HFTBACKTEST = "NautilusTrader 1.221", "hftbacktest 2.4"
 HFTBACKTEST_PLAIN = "hftbacktest, orders at every tick"
@@ -75,6 +77,7 @@ async def compare(*, quick: bool) -> dict[str, Any]:
             if line.failed:
                 print(f"{name} failed: {line.failed.splitlines()[-1]}\n")
         result[market.name] = _as_data(lines)
+    result["aims"] = judge(result, {"fast": INTEGER, "step": STEP}, whole=not quick)
     return result
 
 
@@ -95,6 +98,7 @@ async def _engines() -> tuple[list[Engine], dict[str, str]]:
         Engine(name=FLOOR, python=here, script=floor, variant="vectors"),
         Engine(name=LOOP, python=here, script=floor, variant="loop"),
         Engine(name=INTEGER, python=here, script=ours, variant="integer"),
+        Engine(name=CURVE, python=here, script=ours, variant="integer curve"),
         Engine(name=SKIP, python=here, script=ours, variant="skip"),
         Engine(name=STEP, python=here, script=ours, variant="step"),
         Engine(
@@ -144,8 +148,8 @@ async def _take_turns(market: Market, engines: list[Engine], *, turns: int) -> d
 
 
 def _table(market: Market, lines: dict[str, Line]) -> str:
-    header = ("", "of floor", "ticks/s", f"{HFTBACKTEST}", f"{NAUTILUS}", "peak MiB", "cold s")
-    header += ("fills", "missing", "extra", "explained")
+    speed = ("", "of floor", "ticks/s", HFTBACKTEST, NAUTILUS, "peak MiB", "cold s")
+    header = (*speed, "fills", "missing", "extra", "explained")
     rows = []
     for name, line in lines.items():
         told = line.comparison
@@ -180,6 +184,7 @@ def _as_data(lines: dict[str, Line]) -> dict[str, Any]:
             "ticks_per_s": line.ticks_per_s,
             "of_floor": _over(lines, name, FLOOR),
             "over_hftbacktest": _over(lines, name, HFTBACKTEST),
+            "over_plain": _over(lines, name, HFTBACKTEST_PLAIN),
             "over_nautilus": _over(lines, name, NAUTILUS),
             "memory_of_nautilus": _share(lines, name, NAUTILUS),
             "peak_mib": line.peak_mib,

@@ -47,7 +47,8 @@ class Expected:
             grid = SimpleNamespace(**{n: getattr(self._grid, n) for n in Grid.__slots__})
             self._by_rule[rule] = as_rows(by_loop(market, grid, rule), market, grid)
         rows = self._by_rule[rule]
-        return rows[rows[:, 0] <= self._ticks.time_ns[ticks - 1]]
+        seen = rows[:, 0] <= self._ticks.time_ns[ticks - 1]
+        return np.asarray(rows[seen], dtype=np.int64)
 
 
 def _rows(fills: NDArray[np.int64]) -> Counter[tuple[int, ...]]:

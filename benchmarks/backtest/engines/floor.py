@@ -50,7 +50,8 @@ class Book:
         """Prices between which nothing happens."""
         self.fills: list[tuple[int, int, int]] = []
         """Index of the tick, price and side."""
-        self._top: int | None = None
+        self._top = 0
+        self._begun = False
         self._kept_from = 0
         self._left = False
         """The last trade was beyond an order that it did not fill."""
@@ -59,7 +60,8 @@ class Book:
         """Let a tick fill what it reaches, then follow it; `before` is the price before it."""
         grid = self.grid
         top = (price - grid.anchor) // grid.interval
-        if self._top is None:
+        if not self._begun:
+            self._begun = True
             self._top, self._kept_from = top, top - grid.levels - grid.slack + 1
         bought, sold = self._filled(top, price, falling=falling)
         for level in bought:
@@ -82,7 +84,6 @@ class Book:
 
     def _filled(self, top: int, price: int, *, falling: bool) -> tuple[list[int], list[int]]:
         """The levels whose opening orders are filled, and those whose closing orders are."""
-        assert self._top is not None
         if self._left:
             bought = sorted((n for n in self.opening if n > top), reverse=True)
             sold = [n for n, at in self.closing.items() if price > at]

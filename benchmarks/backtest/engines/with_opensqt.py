@@ -5,10 +5,10 @@ from decimal import Decimal
 from types import SimpleNamespace
 
 import numpy as np
-from common import Stopwatch, read_case, write_result
-from opensqt.backtest.equity import equity
+from common import Stopwatch, best_of, read_case, write_result
 
 from opensqt.backtest.case import AccountCase, Case, Mode
+from opensqt.backtest.equity import drawdown_of, equity_of
 from opensqt.backtest.result import Result
 from opensqt.backtest.run import run
 from opensqt.backtest.tape import Tape, Trades
@@ -88,24 +88,29 @@ def rows_of(result: Result) -> np.ndarray:
 
 
 def main() -> None:
+    mode, _, curve = sys.argv[4].partition(" ")
+    equity = equity_of if curve else drawdown_of
     watch = Stopwatch()
     ticks, grid = read_case()
     case = make_case(ticks, grid)
     load_s = watch.lap()
-    result = run(case, mode=Mode(sys.argv[4]))
-    trade_s = watch.lap()
-    curve = equity(case, result)
-    equity_s = watch.lap()
+
+    def trade() -> tuple[Result, float]:
+        result = run(case, mode=Mode(mode))
+        watch.lap()
+        equity(case, result, ACCOUNT)
+        return result, watch.lap()
+
+    (result, equity_s), taken = best_of(trade)
     write_result(
         rows_of(result),
-        load_s=load_s,
-        trade_s=trade_s,
-        equity_s=equity_s,
-        run_s=trade_s + equity_s,
         ticks=len(ticks.price),
-        mode=str(result.mode),
+        load_s=load_s,
+        equity_s=equity_s,
+        mode=result.mode,
         detours=result.detours,
-        drawdown=str(curve),
+        acted=result.acted,
+        **taken,
     )
 
 

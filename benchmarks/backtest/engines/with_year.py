@@ -10,9 +10,9 @@ from decimal import Decimal
 from pathlib import Path
 
 from common import Stopwatch, peak_mib
-from opensqt.backtest.equity import equity
 
 from opensqt.backtest.case import AccountCase, Case
+from opensqt.backtest.equity import drawdown_of
 from opensqt.backtest.reading import read_tape
 from opensqt.backtest.run import run
 from opensqt.core.exchange.rules import MarketRules
@@ -51,7 +51,8 @@ def main() -> None:
     modes: dict[str, int] = {}
     for path in sorted(folder.glob("*.parquet")):
         watch = Stopwatch()
-        bot = make_bot(path.stem)
+        symbol = path.stem
+        bot = make_bot(symbol)
         tape = read_tape(path, bot.instrument)
         said["read_s"] += watch.lap()
         case = Case(
@@ -62,7 +63,7 @@ def main() -> None:
         )
         result = run(case)
         said["trade_s"] += watch.lap()
-        equity(case, result)
+        drawdown_of(case, result, symbol)
         said["equity_s"] += watch.lap()
         said["ticks"] += len(tape.trades)
         said["fills"] += len(result.fills)
