@@ -8,8 +8,10 @@ from contextlib import AsyncExitStack, suppress
 import aiohttp
 import grpc
 
+from opensqt.backtest.runfile import write_run
 from opensqt.cli.connection import ConnectionConfig, Services
 from opensqt.cli.exit_codes import ExitCode
+from opensqt.cli.export import read_ledger_run
 from opensqt.cli.output import CommandError, Output
 from opensqt.cli.up_books import read_ledger
 from opensqt.cli.up_snapshot import Watcher
@@ -23,6 +25,8 @@ from opensqt.embedded.stack import Stack
 from opensqt.market_maker.v1.execution_service_pb2 import GetExecutionStatusRequest
 from opensqt.runtime.config import load_config
 
+RUN_FILE = "run.json"
+"""Every order and fill, for `opensqt diff`; lies beside the logs."""
 LOOK_INTERVAL_S = 1.0
 PRICE_ONLY = {"price", "state"}
 """All that a strategy may wait for when the market begins: a grid is registered at a price."""
@@ -103,7 +107,11 @@ class UpRun:
             self._trading = True
             why = await self._trade(watcher, stack, view)
         self._output.note(f"{why}; ending in order")
-        return await self._end(services, control, stack)
+        comparison = await self._end(services, control, stack)
+        if comparison.ledger.standing is not None:  # else there is no grid to tell of
+            found = await read_ledger_run(services, self._settings.bot.bot_id)
+            write_run(self._run.path / RUN_FILE, found)
+        return comparison
 
     async def _wait_for_strategy(self, watcher: Watcher) -> None:
         """Let the strategy hear of everything else before the first price comes."""

@@ -1,0 +1,168 @@
+"""The services on virtual time do with a market what a backtest of it does, order by order."""
+
+from dataclasses import replace
+from decimal import Decimal as D
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from opensqt.backtest.case import AccountCase, Case, Latency, Mode
+from opensqt.backtest.diff import Comparison, DifferenceKind, compare
+from opensqt.backtest.reading import read_tape
+from opensqt.backtest.run import run
+from opensqt.backtest.run_sources import run_of
+from opensqt.backtest.tape import Tape
+from opensqt.core.exchange.rules import MarketRules
+from opensqt.core.grid.book import Direction
+from opensqt.core.grid.config import AtrSpacing, GridConfig
+from opensqt.core.instrument import Instrument
+from opensqt.engine.bot import Bot
+from opensqt.testing.tapes import random_case
+from services.execution.sending import Pauses
+from simulation.parity.stack import NO_PAUSES, run_stack
+
+RECORDING = Path(__file__).resolve().parents[3] / "recordings" / "btcusdt_usdm_20240808.jsonl.gz"
+INSTRUMENT = Instrument(
+    symbol="BTCUSDT",
+    base="BTC",
+    quote="USDT",
+    tick_size=D("0.1"),
+    step_size=D("0.001"),
+    min_quantity=D("0.001"),
+    max_quantity=D(100),
+    min_notional=D(5),
+)
+MS = 10**6
+RANDOM = 10
+
+
+@pytest.fixture(scope="module")
+def tape() -> Tape:
+    return read_tape(RECORDING, INSTRUMENT)
+
+
+@pytest.fixture(scope="module")
+def piece() -> Tape:
+    """Its first hundred seconds."""
+    return read_tape(RECORDING, INSTRUMENT, end_ns=1_723_161_355 * 10**9)
+
+
+def case(tape: Tape, latency: Latency, **grid: Any) -> Case:
+    terms: dict[str, Any] = {
+        "interval": D(5),
+        "buy_levels": 8,
+        "sell_levels": 8,
+        "quantity": D("0.005"),
+        "max_position": D("0.04"),
+    }
+    direction = grid.pop("direction", Direction.NEUTRAL)
+    bot = Bot(
+        bot_id="example",
+        account="paper",
+        symbol="BTCUSDT",
+        direction=direction,
+        anchor=None,
+        grid=GridConfig(**(terms | grid)),
+        instrument=INSTRUMENT,
+    )
+    return Case(
+        bots=(bot,),
+        markets={"BTCUSDT": MarketRules(instrument=INSTRUMENT)},
+        tapes={"BTCUSDT": tape},
+        accounts={"paper": AccountCase(deposit=D(10_000))},
+        latency=latency,
+    )
+
+
+def latency(market_ms: int, order_ms: int, report_ms: int) -> Latency:
+    return Latency(market_ns=market_ms * MS, order_ns=order_ms * MS, report_ns=report_ms * MS)
+
+
+def held_against(
+    backtested: Case,
+    *,
+    through_services: Case | None = None,
+    tolerance_ns: int = 0,
+    pauses: Pauses = NO_PAUSES,
+    seed: int = 0,
+) -> Comparison:
+    """A backtest, and the services on the same case or on another one."""
+    return compare(
+        run_of(backtested, run(backtested, mode=Mode.EVERY)),
+        run_stack(through_services or backtested, pauses=pauses, seed=seed),
+        tolerance_ns=tolerance_ns,
+        same_clock=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("delays", "grid", "fills_min"),
+    [
+        ((0, 0, 0), {"direction": Direction.LONG}, 30),
+        ((0, 0, 0), {}, 150),
+        ((20, 20, 20), {"direction": Direction.SHORT}, 150),
+        ((5, 70, 30), {"interval": D(2), "slack_levels": 0, "skew_levels": 3}, 300),
+        ((50, 50, 50), {"post_only": False, "quantity": None, "quote_amount": D(400)}, 100),
+        ((40, 10, 10), {"atr": AtrSpacing(period=2, multiple=D("0.1"))}, 30),
+    ],
+)
+def test_the_recording_through_the_services_is_the_backtest(
+    tape: Tape, delays: tuple[int, int, int], grid: dict[str, Any], fills_min: int
+) -> None:
+    found = held_against(case(tape, latency(*delays), **grid))
+    assert found.differences == ()
+    assert found.a.fills >= fills_min
+    assert found.paired == len(found.a.orders) == len(found.b.orders)
+
+
+@pytest.mark.parametrize("seed", range(RANDOM))
+def test_random_markets_through_the_services_are_the_backtest(seed: int) -> None:
+    """Whatever the settings; with margin and room for all orders, or openings would pause."""
+    drawn = random_case(seed, trades=150)
+    roomy = replace(
+        drawn,
+        accounts={name: AccountCase(deposit=D(100_000)) for name in drawn.accounts},
+        markets={name: replace(m, max_open_orders=200) for name, m in drawn.markets.items()},
+    )
+    assert held_against(roomy, seed=seed).differences == ()
+
+
+def test_in_which_order_processes_take_their_turns_changes_nothing(piece: Tape) -> None:
+    some = case(piece, latency(20, 20, 20))
+    runs = [run_stack(some, seed=seed) for seed in (1, 2)]
+    assert compare(*runs, tolerance_ns=0, same_clock=True).differences == ()
+
+
+def test_what_execution_leaves_to_the_placing_delays_cancels_by_milliseconds(piece: Tape) -> None:
+    some = case(piece, latency(20, 20, 20))
+    assert held_against(some, pauses=Pauses(), tolerance_ns=10 * MS).differences == ()
+    exactly = held_against(some, pauses=Pauses())
+    kinds = {found.kind for found in exactly.differences}
+    assert kinds == {DifferenceKind.TIME}  # and none of them makes another order or fill
+
+
+def test_other_latencies_are_other_runs(piece: Tape) -> None:
+    slow = case(piece, latency(200, 200, 200), interval=D(2))
+    fast = case(piece, latency(0, 0, 0), interval=D(2))
+    found = held_against(fast, through_services=slow, tolerance_ns=50 * MS)
+    assert {DifferenceKind.TIME, DifferenceKind.FILL_MISSING} <= {
+        difference.kind for difference in found.differences
+    }
+
+
+def test_the_services_pause_openings_when_margin_is_short_and_a_backtest_does_not(
+    piece: Tape,
+) -> None:
+    """The one thing that is known to differ by design (docs/parity.md)."""
+    poor = replace(case(piece, latency(0, 0, 0)), accounts={"paper": AccountCase(deposit=D(10))})
+    found = held_against(poor)
+    first = found.differences[0]
+    assert first.pair.a is not None
+    assert first.pair.a.end.value == "REFUSED"
+
+
+def test_several_bots_are_refused(piece: Tape) -> None:
+    one = case(piece, latency(0, 0, 0))
+    with pytest.raises(ValueError, match="2 bots; allowed: one"):
+        run_stack(replace(one, bots=one.bots * 2))
