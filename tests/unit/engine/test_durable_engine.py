@@ -11,9 +11,12 @@ import pytest
 
 from opensqt.core.bot_status import Phase
 from opensqt.core.errors import Refusal, RefusalReason
+from opensqt.core.events import Candle
 from opensqt.core.grid.book import GridChange, GridIdentity
+from opensqt.core.grid.config import AtrSpacing
+from opensqt.core.grid.results import PlacementResult
 from opensqt.core.grid.slots import SlotManager
-from opensqt.core.orders import Purpose
+from opensqt.core.orders import EndReason, OrderStatus, Purpose
 from opensqt.engine.book_watch import SILENCE_MAX_S
 from opensqt.ports import ACTIONS, Checkpoint, DependencyError, WatchEvent
 from opensqt.testing.memory_store import MemoryStore
@@ -253,6 +256,54 @@ async def test_a_burst_of_prices_costs_few_plans() -> None:
             world.hear_price(D(1005) + D(number) / 1000)
         await settle(0.1)
         assert plans_of(world) - plans <= 2
+
+
+@virtually
+async def test_it_decides_again_the_moment_a_back_off_ends() -> None:
+    world = World()
+    async with world.running():
+        await settle(0.61)
+        nearest = (await world.book()).slots[D(1000)].order
+        assert nearest is not None
+        refused = PlacementResult(
+            client_oid=nearest.client_oid,
+            status=OrderStatus.REJECTED,
+            end_reason=EndReason.POST_ONLY_WOULD_TAKE,
+        )
+        await world.positions.record("btc", (refused,))
+        until_ns = (await world.book()).slots[D(1000)].blocked_until_ns
+        world.beating -= {"price", "stream", "gate"}  # nothing else wakes it in between
+        decided = len(world.batches)
+        waits_s = (until_ns - world.clock.now_ns()) / 1e9
+        await settle(waits_s - 0.001)
+        assert len(world.batches) == decided
+        await settle(0.002)
+        assert len(world.batches) == decided + 1
+
+
+@virtually
+async def test_a_candle_that_closes_has_it_decide() -> None:
+    grid = replace(BOT.grid, atr=AtrSpacing(period=1, multiple=D(1)))
+    world = World(replace(BOT, grid=grid))
+    async with world.running():
+        await settle(0.61)
+        plans = plans_of(world)
+        for minute in range(2):
+            world.engine.hear_candle(
+                Candle(
+                    symbol="BTCUSDT",
+                    open_time_ns=minute * 60 * 10**9,
+                    interval_s=60,
+                    open=D(1000),
+                    high=D(1020),
+                    low=D(1000),
+                    close=D(1010),
+                    volume=D(1),
+                    closed=True,
+                )
+            )
+        await settle(0.001)
+        assert plans_of(world) > plans
 
 
 @virtually

@@ -327,6 +327,19 @@ def test_neutral_closings_are_not_reduce_only_since_the_account_nets() -> None:
     assert not closing.reduce_only
 
 
+@pytest.mark.parametrize("direction", [Direction.LONG, Direction.NEUTRAL])
+def test_a_closing_that_the_exchange_would_refuse_as_too_small_waits(direction: Direction) -> None:
+    """Reduce-only orders are exempt from the least notional, and a neutral grid's are none."""
+    book = place_all(empty(direction), market("1005"))
+    order = book.slots[D(1000)].order
+    assert order is not None
+    part = report(order, OrderStatus.CANCELED, "0.002")  # worth 2
+    book = SlotManager(book).apply(part, now_ns=0).book
+    view = market("999.5", instrument=replace(BTC, min_notional=D(5)))
+    closings = [line for line in told(plan(book, view, CONFIG)) if "close" in line]
+    assert closings == (["sell 1010 close @1000"] if direction is Direction.LONG else [])
+
+
 @pytest.mark.invariant(13)
 @given(
     direction=st.sampled_from(Direction),
