@@ -142,6 +142,10 @@ SIM_OPTIONS = \
 sim: $(DEV_STAMP) ## simulate the whole system with faults (SEEDS=1000 FROM=0, or SEED=4711)
 	@$(BIN)/python -m simulation $(SIM_OPTIONS) $(ARGS)
 
+.PHONY: parity
+parity: $(DEV_STAMP) ## hold the services on virtual time against a backtest (ARGS=--help)
+	@$(BIN)/python -m simulation.parity $(ARGS)
+
 .PHONY: conformance
 conformance: $(RUN_STAMP) ## let exchange clients of others trade on the paper exchange
 	@PYTHON='$(PYTHON)' bash tests/conformance/run $(ARGS)

@@ -54,7 +54,7 @@ def diff(
         if as_json_option:
             output.json(as_json(comparison))
         else:
-            _tell(output, comparison, limit=limit)
+            tell(output, comparison, limit=limit)
         if comparison.differences:
             raise typer.Exit(ExitCode.FAILURE)
 
@@ -83,7 +83,8 @@ def _read(path: Path) -> Run:
         raise CommandError(str(error), ExitCode.USAGE) from error
 
 
-def _tell(output: Output, comparison: Comparison, *, limit: int) -> None:
+def tell(output: Output, comparison: Comparison, *, limit: int) -> None:
+    """Say what a comparison found, to a person."""
     a, b = comparison.a, comparison.b
     if not comparison.differences:
         output.line(f"no differences: {len(a.orders)} orders, {a.fills} fills")
