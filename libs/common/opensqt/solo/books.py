@@ -10,13 +10,23 @@ from opensqt.core.orders import Side
 from opensqt.embedded.paper.books import ExchangeBooks, LedgerBooks, OpenOrder
 
 
-def ledger_books(book: GridBook, intents: frozenset[str]) -> LedgerBooks:
+def ledger_books(book: GridBook | None, intents: frozenset[str]) -> LedgerBooks:
     """The bot's side.
 
     Args:
-        book: Its grid.
+        book: Its grid; None when it has not come to one.
         intents: Client order ids of every order that was ever intended.
     """
+    if book is None:
+        return LedgerBooks(
+            position=ZERO,
+            open_orders={},
+            unsettled=0,
+            intents=intents,
+            fills=0,
+            realised=ZERO,
+            fees=ZERO,
+        )
     live = book.live_orders()
     return LedgerBooks(
         position=book.position,

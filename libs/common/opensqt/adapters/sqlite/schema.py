@@ -16,6 +16,8 @@ from opensqt.ports.checkpoints import CheckpointError
 APPLICATION_ID: Final = 0x4F535154
 """In the head of every file of ours: "OSQT"."""
 VERSION: Final = 1
+HEAD_BYTES: Final = 100
+"""Of every SQLite file. A shorter one SQLite takes for an empty one, and writes over."""
 BUSY_S: Final = 5.0
 """How long one process waits for another one's transaction."""
 
@@ -72,6 +74,8 @@ def connect(path: Path) -> sqlite3.Connection:
     Raises:
         CheckpointError: It cannot be opened, is damaged, of another program, or of another version.
     """
+    if path.is_file() and 0 < path.stat().st_size < HEAD_BYTES:
+        raise _unusable(path, "it is damaged or no file of checkpoints (it ends within its head)")
     with explained(path):
         connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
         try:
