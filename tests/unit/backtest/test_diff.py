@@ -104,6 +104,14 @@ def test_what_follows_from_what() -> None:
     assert len(compare(a, b).first_causes) == 2
 
 
+def test_what_is_the_same_again_ends_what_follows() -> None:
+    same = [order("100", "BUY", 20, fill(25, "100")), order("100", "SELL", 26)]
+    late = order("100", "BUY", 1.5, fill(5, "100"))
+    gone = order("100", "BUY", 40)
+    found = compare(run(BUY, *same, gone), run(late, *same)).differences
+    assert [(one.kind, one.cause) for one in found] == [(K.TIME, None), (K.MISSING_ORDER, None)]
+
+
 def test_an_order_too_many_in_the_middle_leaves_the_others_paired() -> None:
     many = [order("100", "BUY", t) for t in range(0, 100, 10)]
     without = [one for one in many if one.decided_ns != 40 * S]

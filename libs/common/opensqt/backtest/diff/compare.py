@@ -1,17 +1,20 @@
 """Two runs held against each other: every difference, and from which it follows."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Final
+from typing import Final, TypeAlias
 
 from opensqt.backtest.diff.clocks import apart_ns, correction_ns, shifted
 from opensqt.backtest.diff.differences import Difference, Link, differences_of
-from opensqt.backtest.diff.matching import pair_up
+from opensqt.backtest.diff.matching import Pair, pair_up
 from opensqt.backtest.runfile import Run
 from opensqt.core.numbers import plain
 
 TOLERANCE_NS: Final = 50_000_000
+
+_Slot: TypeAlias = tuple[str, str, Decimal | None]
+"""Bot, symbol and price of a slot."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,12 +55,10 @@ def compare(
         shift_ns += correction_ns(pairs)
         moved = shifted(b, -shift_ns)
         pairs = pair_up(a.orders, moved.orders, tolerance_ns=tolerance_ns)
-    found = [
-        difference
-        for pair in pairs
-        for difference in differences_of(pair, a, moved, tolerance_ns=tolerance_ns)
-    ]
-    found.sort(key=lambda difference: difference.time_ns)
+    found: list[Difference | Pair] = []
+    for pair in pairs:
+        found += tuple(differences_of(pair, a, moved, tolerance_ns=tolerance_ns)) or (pair,)
+    found.sort(key=_when)
     return Comparison(
         a=a,
         b=b,
@@ -68,28 +69,44 @@ def compare(
     )
 
 
-def _with_causes(found: list[Difference]) -> tuple[Difference, ...]:
-    """Say of each what it follows from.
+def _when(found: Difference | Pair) -> int:
+    """When a difference first shows, or a pair without any begins."""
+    if isinstance(found, Difference):
+        return found.time_ns
+    return found.a.first_ns or 0 if found.a is not None else 0
 
-    On its own slot from the first difference there. Else, perhaps, from the first one of the grid
-    that changed what is held or what rests, if that was earlier.
+
+def _with_causes(found: list[Difference | Pair]) -> tuple[Difference, ...]:
+    """Say of each difference what it follows from.
+
+    What follows a difference on its slot follows from it, until an order of that slot is the same
+    in both again. What follows one that changed what is held or what rests on another slot may
+    follow from it as well, for as long.
+
+    Args:
+        found: Differences, and the pairs that have none, by time.
     """
-    on_slot: dict[tuple[str, str, Decimal | None], int] = {}
-    on_grid: dict[tuple[str, str], int] = {}
+    on_slot: dict[_Slot, int] = {}
+    on_grid: defaultdict[tuple[str, str], dict[_Slot, int]] = defaultdict(dict)
     linked: list[Difference] = []
-    for index, difference in enumerate(found):
-        bot, symbol, slot_price, *_ = difference.pair.key
-        slot, grid = (bot, symbol, slot_price), (bot, symbol)
+    for item in found:
+        bot, symbol, slot_price, *_ = (item if isinstance(item, Pair) else item.pair).key
+        slot, open_causes = (bot, symbol, slot_price), on_grid[bot, symbol]
+        if isinstance(item, Pair):
+            on_slot.pop(slot, None)
+            open_causes.pop(slot, None)
+            continue
+        earlier = [n for n in open_causes.values() if linked[n].time_ns < item.time_ns]
         cause: int | None = None
         link: Link | None = None
         if slot in on_slot:
             cause, link = on_slot[slot], Link.SLOT
-        elif grid in on_grid and found[on_grid[grid]].time_ns < difference.time_ns:
-            cause, link = on_grid[grid], Link.GRID
-        on_slot.setdefault(slot, index)
-        if not difference.kind.shifts_nothing:
-            on_grid.setdefault(grid, index)
-        linked.append(replace(difference, cause=cause, link=link))
+        elif earlier:
+            cause, link = min(earlier), Link.GRID
+        on_slot.setdefault(slot, len(linked))
+        if not item.kind.shifts_nothing:
+            open_causes.setdefault(slot, len(linked))
+        linked.append(replace(item, cause=cause, link=link))
     return tuple(linked)
 
 
