@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
 FORMS_HELP = (
     "Files that are read: raw Binance streams (.jsonl), tables of candles, trades, funding and "
-    "mark candles (.csv, headings such as ts_ms,open,high,low,close,volume or ts_ms,funding_rate, and "
-    "those of Binance's public archives), gzipped or zipped; and Parquet that `convert` wrote."
+    "mark candles (.csv with headings such as ts_ms,open,high,low,close,volume, "
+    "ts_ms,funding_rate, and those of Binance's public archives), gzipped or zipped; and Parquet "
+    "that `convert` wrote."
 )
 
 app = typer.Typer(

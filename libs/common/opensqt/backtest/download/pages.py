@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
@@ -110,19 +111,23 @@ class Pages:
         since_ms = asked.start_ms if part.last_ms is None else part.last_ms
         seen = part.tail
         while since_ms < end_ms:
+            after = self._id_to_follow(asked, part)
             until_ms = min(since_ms + _WINDOW_MS, end_ms) - 1
-            page = sorted(await self.again(lambda: self._page(asked, market, since_ms, until_ms)))  # noqa: B023  # awaited here
+            answer = await self.again(
+                lambda: self._page(asked, market, since_ms, until_ms, after)  # noqa: B023  # awaited
+            )
+            page = sorted(answer, key=itemgetter(0))
             within = [row for row in page if asked.start_ms <= row[0] < end_ms]
             new = [line for _, line in within if line not in seen]
             part.append(new)
             if len(page) >= PAGE:
-                if not new:
+                if not new and page[-1][0] < end_ms:
                     raise DownloadError(
                         f"{asked.symbol}: more than {PAGE} {asked.wanted} at {since_ms} ms cannot "
                         "be paged through; --archive can have them"
                     )
                 since_ms = page[-1][0]
-            elif asked.wanted is Wanted.TRADES:
+            elif asked.wanted is Wanted.TRADES and after is None:
                 since_ms = until_ms + 1
             else:
                 since_ms = end_ms
@@ -164,11 +169,21 @@ class Pages:
         perpetual = [market for market in found if market.get("swap")]
         return str((perpetual or found)[0]["symbol"])
 
-    async def _page(self, asked: Asked, market: str, since_ms: int, until_ms: int) -> Sequence[Row]:
+    def _id_to_follow(self, asked: Asked, part: Part) -> int | None:
+        """The last trade that is there, where the exchange counts on from an id."""
+        if asked.wanted is not Wanted.TRADES or not self._exchange.id.startswith("binance"):
+            return None
+        return int(part.last.rpartition(",")[2]) if part.last else None
+
+    async def _page(
+        self, asked: Asked, market: str, since_ms: int, until_ms: int, after: int | None
+    ) -> Sequence[Row]:
         exchange = self._exchange
         if asked.wanted is Wanted.TRADES:
-            trades = await exchange.fetch_trades(market, since_ms, PAGE, {"until": until_ms})
-            return [_trade_row(trade) for trade in trades]
+            by_time = since_ms, PAGE, {"until": until_ms}
+            by_id = None, PAGE, {"fromId": (after or 0) + 1}
+            trades = await exchange.fetch_trades(market, *(by_time if after is None else by_id))
+            return [_trade_row(trade) for trade in sorted(trades, key=_as_they_happened)]
         if asked.wanted is Wanted.FUNDING:
             rates = await exchange.fetch_funding_rate_history(market, since_ms, PAGE)
             return [
@@ -187,6 +202,12 @@ class Pages:
         now_ms = exchange.milliseconds()
         rows = [(candle[0], _line(*candle[: 5 if of_mark else 6])) for candle in candles]
         return [row for row in rows if row[0] + length_ms <= now_ms]  # what is still open is left
+
+
+def _as_they_happened(trade: Any) -> tuple[int, int]:
+    """By time, then by number: ccxt sorts ids as text, 10 before 9."""
+    number = str(trade["id"])
+    return trade["timestamp"], int(number) if number.isdecimal() else 0
 
 
 def _trade_row(trade: Any) -> Row:

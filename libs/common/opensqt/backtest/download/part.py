@@ -21,8 +21,8 @@ class Part:
     def __init__(self, path: Path, heading: str) -> None:
         self._path = path.with_name(f"{path.name}.part")
         self._heading = heading
-        self.last_ms: int | None = None
-        """Time of the last row; None without any."""
+        self.last = ""
+        """The last row; empty without any."""
         self.tail: frozenset[str] = frozenset()
         """The rows of that time."""
 
@@ -34,7 +34,12 @@ class Part:
     @property
     def is_empty(self) -> bool:
         """No row has come yet."""
-        return self.last_ms is None
+        return not self.last
+
+    @property
+    def last_ms(self) -> int | None:
+        """Time of the last row; None without any."""
+        return int(self.last.partition(",")[0]) if self.last else None
 
     def __enter__(self) -> Self:
         self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -53,7 +58,7 @@ class Part:
     def append(self, rows: Sequence[str]) -> None:
         """Add rows, to stay even if the power fails."""
         if rows:
-            self.last_ms = int(rows[-1].partition(",")[0])
+            self.last = rows[-1]
         self._write(rows)
 
     def _write(self, rows: Sequence[str]) -> None:
@@ -75,5 +80,5 @@ class Part:
         lines = whole.decode().splitlines()
         rows = [line for line in lines if line != self._heading and line[:1].isdigit()]
         if rows:
-            self.last_ms = int(rows[-1].partition(",")[0])
+            self.last = rows[-1]
             self.tail = frozenset(row for row in rows if row.startswith(f"{self.last_ms},"))
