@@ -1,4 +1,4 @@
-"""`Books`: the orders that rest on the exchange, in whole numbers: `core.exchange.book`, both sides.
+"""`Books`: the orders that rest on the exchange, in whole numbers, as `core.exchange.book` does it.
 
 The same orders fill by the same quantities in the same order: the bids first, each side by price
 and then by time, by trades that go through an order's price, and by trades at it as far as
@@ -74,12 +74,12 @@ class Books:
 
     def rest(self, slot: Slot, bid: int) -> None:
         """Put an order behind those at its price; `bid` is the best one, the ask a tick above."""
-        self._serial += 1
-        slot.serial = self._serial
-        if slot.side == BUY:
-            insort(self.bids, (slot.price, -self._serial, slot))
+        self._serial = serial = self._serial + 1
+        slot.serial = serial
+        if slot.side > 0:
+            insort(self.bids, (slot.price, -serial, slot))
         else:
-            insort(self.asks, (-slot.price, -self._serial, slot))
+            insort(self.asks, (-slot.price, -serial, slot))
         if self._touch is Touch.QUEUE:
             best = bid if slot.side == BUY else bid + 1
             slot.ahead = self._sizes.depth if slot.price == best else UNKNOWN

@@ -73,7 +73,6 @@ def _result(
     payments, paid_at = payments_of(scale, tape, fill_at, ledger.position)
     closing = orders[slots.KIND] == slots.CLOSE
     notional = price * orders[slots.QUANTITY]
-    _check_smallest(scale, notional[closing])
     check_margin(
         scale,
         ledger,
@@ -119,14 +118,6 @@ def _result(
         mode=Mode.INTEGER,
         acted=acted,
     )
-
-
-def _check_smallest(scale: Scale, closing_notional: Ints) -> None:
-    """A neutral grid closes by orders that do not say so: the exchange wants them large enough."""
-    tick, step = scale.instrument.tick_size, scale.instrument.step_size
-    if scale.neutral and len(closing_notional):
-        if int(closing_notional.min()) * tick * step < scale.instrument.min_notional:
-            raise NotOrdinary("a closing order below the minimum notional")
 
 
 def _filled(end: Ints, ordered: Ints, fill_order: Ints, quantity: Ints) -> Ints:

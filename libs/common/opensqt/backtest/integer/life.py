@@ -13,7 +13,6 @@ from opensqt.backtest.integer.ordinary import NotOrdinary
 from opensqt.backtest.integer.scale import Scale
 from opensqt.backtest.integer.search import SEVERAL, Crossings, Prices
 from opensqt.backtest.integer.slots import (
-    BUY,
     CANCELED,
     END,
     ENDED,
@@ -159,18 +158,16 @@ class Life:
 
     def _carry_out(self, trade: int) -> None:
         mind, books, orders = self._mind, self._books, self.rows.orders
-        done = 0
-        while done < len(mind.requests):
-            slot = mind.requests[done]
-            done += 1
+        bid = mind.bid
+        for slot in mind.requests:  # which grows on the way
             row = slot.number * ORDER_WIDTH
             if slot.state == PENDING:
-                if slot.price > mind.bid if slot.side == BUY else slot.price <= mind.bid:
+                if slot.price > bid if slot.side > 0 else slot.price <= bid:
                     raise NotOrdinary("an order would take liquidity")
                 orders[row + PLACED] = trade
                 orders[row + END] = RESTS
-                books.rest(slot, mind.bid)
-                mind.hear_placed(slot, trade)
+                books.rest(slot, bid)
+                mind.hear_placed(slot)
             else:
                 books.remove(slot)
                 orders[row + ENDED] = trade

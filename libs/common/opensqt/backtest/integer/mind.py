@@ -9,6 +9,8 @@ The same orders in the same order come out as long as the cap on open orders doe
 would, that is `NotOrdinary`.
 """
 
+from typing import Final
+
 from opensqt.backtest.integer.ordinary import NotOrdinary
 from opensqt.backtest.integer.scale import Scale
 from opensqt.backtest.integer.slots import (
@@ -25,6 +27,9 @@ from opensqt.backtest.integer.slots import (
     Slot,
 )
 from opensqt.core.grid.book import Direction
+
+FAR: Final = 2**62
+"""Beyond every price and level, and in the order of the book after every slot."""
 
 Wanted = tuple[int, int, Slot, int, int, int, int]
 """Distance from the market, which one first among equals; slot, side, kind, price, quantity."""
@@ -60,13 +65,14 @@ class Mind:
         self._slack = grid.slack_levels
         self._cap = grid.max_open_orders
         self._least, self._most = scale.least, scale.most
+        self._least_notional = scale.least_notional
         self._bound, self._skew = scale.max_position, grid.skew_levels
         self._live = self._count = self._position = 0
         self._built = {BUY: 0, SELL: 0}
         self._heard = False
         self._top = self._bottom = 0
         """The highest level that an opening buy may take, the lowest for an opening sell."""
-        self._lowest, self._highest = 2**62, -(2**62)
+        self._lowest, self._highest = FAR, -FAR
         """No opening buy rests below, no opening sell above."""
         self._quantities: dict[int, tuple[int, bool]] = {}
 
@@ -74,21 +80,24 @@ class Mind:
 
     def hear_price(self, bid: int, at: int) -> None:
         """The market moved."""
-        first, top, bottom = not self._heard, self._top, self._bottom
-        self._heard = True
-        self.pass_price(bid)
-        if self._bound is not None:
+        before = self._top
+        if self._bound is not None or not self._heard:
+            self._heard = True
+            self.pass_price(bid)
             self._decide(at)
             return
-        if top == self._top and not self.waiting and not first:
+        self.bid = bid
+        top = (bid - self._anchor) // self._interval
+        if top == before and not self.waiting:
             return
-        if first:
-            top, bottom = self._top - self._buys, self._bottom + self._sells
+        self._top, self._bottom = top, top + 1
         wanted = [w for slot in self.waiting if (w := self._closing(slot))] if self.waiting else []
         if self._buys:
-            self._cover_buys(top, wanted)
+            levels = _newly_below(before, top, self._buys)
+            wanted += [self._opening(level, BUY) for level in levels if self._free(level)]
         if self._sells:
-            self._cover_sells(bottom, wanted)
+            levels = _newly_above(before + 1, top + 1, self._sells)
+            wanted += [self._opening(level, SELL) for level in levels if self._free(level)]
         self._emit(wanted, at)
 
     def pass_price(self, bid: int) -> None:
@@ -112,7 +121,7 @@ class Mind:
         elif not slot.left:
             self._look_at(slot, at)
 
-    def hear_placed(self, slot: Slot, at: int) -> None:
+    def hear_placed(self, slot: Slot) -> None:
         """The exchange took an order."""
         slot.state = RESTING
         if not slot.kind and not self._keeps(slot):
@@ -159,14 +168,17 @@ class Mind:
 
     def awaited(self) -> tuple[int, int]:
         """The prices at or beyond which a closing order that waits may be placed."""
-        low, high = -(2**62), 2**62
+        low, high = -FAR, FAR
         for slot in self.waiting:
-            if not self._least <= abs(slot.held) <= self._most:
+            quantity = abs(slot.held)
+            if not self._least <= quantity <= self._most:
                 continue
+            enough = -(-self._least_notional // quantity)
             if slot.held > 0:
-                high = min(high, slot.exit - self._reach[SELL] - 1)
-            else:
+                high = min(high, max(slot.exit - self._reach[SELL], enough) - 1)
+            elif slot.exit >= max(enough, 1):
                 low = max(low, slot.exit + self._reach[BUY] + 1)
+                high = min(high, enough if self.bid < enough else FAR)
         return low, high
 
     def _quiet_at(self, cell: int) -> bool:
@@ -207,20 +219,19 @@ class Mind:
 
     def _left_behind(self) -> list[Slot]:
         """The opening orders that the window has left behind."""
-        found = []
+        found: list[Slot] = []
         limit = self._top - self._buys - self._slack
-        if self._buys and limit >= self._lowest:
-            for level in range(limit, self._lowest - 1, -1):
-                slot = self.slots.get(level)
-                if slot and slot.state == RESTING and not slot.kind and slot.side == BUY:
-                    found.append(slot)
+        if limit >= self._lowest:
+            found += self._opened(range(limit, self._lowest - 1, -1), BUY)
         limit = self._bottom + self._sells + self._slack
-        if self._sells and limit <= self._highest:
-            for level in range(limit, self._highest + 1):
-                slot = self.slots.get(level)
-                if slot and slot.state == RESTING and not slot.kind and slot.side == SELL:
-                    found.append(slot)
+        if limit <= self._highest:
+            found += self._opened(range(limit, self._highest + 1), SELL)
         return found
+
+    def _opened(self, levels: range, side: int) -> list[Slot]:
+        """Those of some levels whose opening orders rest."""
+        there = (slot for level in levels if (slot := self.slots.get(level)))
+        return [s for s in there if s.state == RESTING and not s.kind and s.side == side]
 
     # --- what has changed ------------------------------------------------------------------------
 
@@ -241,6 +252,7 @@ class Mind:
 
     def _look_at(self, slot: Slot, at: int) -> None:
         """A slot became free."""
+        wanted: Wanted | None = None
         if slot.held:
             self.waiting.append(slot)
             wanted = self._closing(slot)
@@ -248,30 +260,8 @@ class Mind:
             wanted = self._opening(slot.level, BUY) if self._free(slot.level) else None
         elif self._bottom <= slot.level < self._bottom + self._sells:
             wanted = self._opening(slot.level, SELL) if self._free(slot.level) else None
-        else:
-            return
         if wanted:
-            self._emit([wanted], at)
-
-    def _cover_buys(self, before: int, wanted: list[Wanted]) -> None:
-        top, depth = self._top, self._buys
-        if top > before:
-            levels = range(top, max(before, top - depth), -1)
-        else:
-            levels = range(min(before - depth, top), top - depth, -1)
-        for level in levels:
-            if self._free(level):
-                wanted.append(self._opening(level, BUY))
-
-    def _cover_sells(self, before: int, wanted: list[Wanted]) -> None:
-        bottom, depth = self._bottom, self._sells
-        if bottom < before:
-            levels = range(bottom, min(before, bottom + depth))
-        else:
-            levels = range(max(before + depth, bottom), bottom + depth)
-        for level in levels:
-            if self._free(level):
-                wanted.append(self._opening(level, SELL))
+            self._place(wanted, at)
 
     def _free(self, level: int) -> bool:
         """Whether a level of the window wants an opening order."""
@@ -284,45 +274,54 @@ class Mind:
 
     def _opening(self, level: int, side: int) -> Wanted:
         price = self._anchor + level * self._interval
-        distance = self.bid - price if side == BUY else price - self.bid - 1
-        slot = self.slots.get(level)
-        if slot is None:
-            slot = Slot(level, -1)
-        return (max(distance, 0), 2**62 - side, slot, side, OPEN, price, self._quantity(level)[0])
+        distance = self.bid - price if side > 0 else price - self.bid - 1
+        slot = self.slots.get(level) or Slot(level, -1)
+        return (
+            max(distance, 0),
+            FAR - side,
+            slot,
+            side,
+            OPEN,
+            price,
+            self._quantity(level)[0],
+        )
 
     def _closing(self, slot: Slot) -> Wanted | None:
-        quantity, bid = slot.held, self.bid
-        price = slot.exit
-        if quantity > 0:
-            if price <= bid:
-                price = bid + 1
-            if price - bid - 1 > self._reach[SELL] or not self._least <= quantity <= self._most:
-                return None
-            return (price - bid - 1, slot.birth, slot, SELL, CLOSE, price, quantity)
-        if price > bid:
-            price = bid
-        if bid - price > self._reach[BUY] or not self._least <= -quantity <= self._most:
+        held, bid = slot.held, self.bid
+        if held > 0:
+            side, quantity = SELL, held
+            price = max(slot.exit, bid + 1)
+            away = price - bid - 1
+        else:
+            side, quantity = BUY, -held
+            price = min(slot.exit, bid)
+            away = bid - price
+        if away > self._reach[side] or not self._least <= quantity <= self._most:
             return None
-        if price <= 0:
+        if price <= 0 or price * quantity < self._least_notional:
             return None
-        return (bid - price, slot.birth, slot, BUY, CLOSE, price, -quantity)
+        return (away, slot.birth, slot, side, CLOSE, price, quantity)
 
     def _emit(self, wanted: list[Wanted], at: int) -> None:
         if len(wanted) > 1:
             wanted.sort(key=_rank)
-        if self._live + len(wanted) > self._cap:
-            raise NotOrdinary("the cap on open orders binds")
-        for _, _, slot, side, kind, price, quantity in wanted:
-            self._place(slot, side, kind, price, quantity, at)
-        behind = self._left_behind()
-        if behind:
-            self._cancel(behind)
+        for order in wanted:
+            self._place(order, at)
+        if (
+            self._top - self._buys - self._slack >= self._lowest
+            or self._bottom + self._sells + self._slack <= self._highest
+        ):
+            self._cancel(self._left_behind())
             self._tighten()
 
-    def _place(self, slot: Slot, side: int, kind: int, price: int, quantity: int, at: int) -> None:
+    def _place(self, wanted: Wanted, at: int) -> None:
+        _, _, slot, side, kind, price, quantity = wanted
+        if self._live >= self._cap:
+            raise NotOrdinary("the cap on open orders binds")
+        level, number = slot.level, self._count
         if slot.birth < 0:
             slot.birth = len(self.slots)
-            self.slots[slot.level] = slot
+            self.slots[level] = slot
         if kind:
             self.waiting.remove(slot)
             if price != slot.exit:
@@ -330,16 +329,16 @@ class Mind:
                 self.off += 1
         else:
             self._built[side] += quantity
-            if side == BUY:
-                self._lowest = min(self._lowest, slot.level)
+            if side > 0:
+                self._lowest = min(self._lowest, level)
             else:
-                self._highest = max(self._highest, slot.level)
+                self._highest = max(self._highest, level)
         slot.state, slot.side, slot.kind = PENDING, side, kind
-        slot.price, slot.left, slot.number = price, quantity, self._count
-        self._count += 1
+        slot.price, slot.left, slot.number = price, quantity, number
+        self._count = number + 1
         self._live += 1
         self._rows.orders.extend(
-            (slot.level, side, kind, slot.cycle, price, quantity, at, -1, -1, ON_ITS_WAY)
+            (level, side, kind, slot.cycle, price, quantity, at, -1, -1, ON_ITS_WAY)
         )
         self.requests.append(slot)
 
@@ -381,6 +380,20 @@ class Mind:
         if known is None:
             known = self._quantities[level] = self._scale.opening_quantity(level)
         return known
+
+
+def _newly_below(before: int, top: int, depth: int) -> range:
+    """The levels of a window of buys that were not in it before, nearest to the market first."""
+    if top > before:
+        return range(top, max(before, top - depth), -1)
+    return range(min(before - depth, top), top - depth, -1)
+
+
+def _newly_above(before: int, bottom: int, depth: int) -> range:
+    """The levels of a window of sells that were not in it before, nearest to the market first."""
+    if bottom < before:
+        return range(bottom, min(before, bottom + depth))
+    return range(max(before + depth, bottom), bottom + depth)
 
 
 def _rank(wanted: Wanted) -> tuple[int, int]:

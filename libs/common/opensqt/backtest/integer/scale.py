@@ -5,7 +5,7 @@ Prices are in ticks, quantities in steps, money in the bot's `money_unit`. A lev
 """
 
 from dataclasses import dataclass, replace
-from decimal import Decimal, localcontext
+from decimal import ROUND_CEILING, Decimal, localcontext
 
 from opensqt.backtest.case import Case
 from opensqt.backtest.integer.ordinary import NotOrdinary
@@ -40,6 +40,9 @@ class Scale:
     least: int
     """The smallest quantity that the exchange takes."""
     most: int
+    least_notional: int
+    """Of a closing order, in ticks times steps; a neutral grid's closing orders do not say that
+    they close, so the exchange wants them large enough."""
 
     @classmethod
     def of(cls, case: Case, bot: Bot, first_price: int, *, start_ns: int) -> "Scale":
@@ -69,8 +72,13 @@ class Scale:
                     if grid.max_position is None
                     else counted(grid.max_position, step, "max_position")
                 ),
-                least=int(-(-instrument.min_quantity // step)),
+                least=_at_least(instrument.min_quantity, step),
                 most=int(instrument.max_quantity // step),
+                least_notional=(
+                    _at_least(instrument.min_notional, tick * step)
+                    if identity.direction is Direction.NEUTRAL
+                    else 0
+                ),
             )
 
     @property
@@ -121,6 +129,11 @@ def counted(number: Decimal, unit: Decimal, what: str) -> int:
     if count != whole:
         raise NotOrdinary(f"{what} {number} is between two units of {unit}")
     return whole
+
+
+def _at_least(number: Decimal, unit: Decimal) -> int:
+    """The least number of units that reach a number."""
+    return int(EXACT.divide(number, unit).to_integral_value(ROUND_CEILING))
 
 
 def half_even(numerator: int, denominator: int) -> int:
