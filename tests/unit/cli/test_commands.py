@@ -13,7 +13,7 @@ from opensqt.cli.up import parse_duration
 
 ROOT = Path(__file__).resolve().parents[3]
 COMMANDS = (
-    *(["up"], ["status"], ["slots"], ["orders"], ["fills"], ["certs"], ["doctor"]),
+    *(["up"], ["run"], ["status"], ["slots"], ["orders"], ["fills"], ["certs"], ["doctor"]),
     *(["quarantine"], ["bots", "halt"], ["bots", "resume"]),
     *(["risk", "status"], ["risk", "trip"], ["risk", "reset"]),
     *(["config", "check"], ["config", "schema"]),

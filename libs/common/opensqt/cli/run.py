@@ -85,11 +85,6 @@ def run(
     with command(as_json=as_json) as output:
         _refuse_unusable(engine, recording, summary)
         duration_s = parse_duration(duration) if duration else None
-        # What a program reads from stdout is the summary alone.
-        structlog.configure(
-            wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
-            logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        )
         with _checkpoints(checkpoints) as path, _explained():
             solo = _make(config, recording, markets, deposit, path)
             comparison = asyncio.run(_run(solo, output, speed=speed, duration_s=duration_s))
@@ -109,6 +104,11 @@ def run(
 async def _run(
     solo: SoloRun, output: Output, *, speed: float, duration_s: float | None
 ) -> Comparison:
+    # What a program reads from stdout is the summary alone.
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
