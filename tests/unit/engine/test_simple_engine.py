@@ -40,7 +40,7 @@ def running(world: SimpleWorld) -> SimpleEngine:
     return world.simple
 
 
-@pytest.mark.invariant(7)
+@pytest.mark.invariant(8)
 @virtually
 async def test_an_intent_is_saved_before_it_is_sent() -> None:
     world = SimpleWorld()
@@ -212,6 +212,7 @@ async def test_what_the_exchange_closes_by_force_leaves_the_slots_and_halts(know
             await world.make()
 
 
+@pytest.mark.invariant(12)
 @virtually
 async def test_on_an_old_price_it_opens_nothing() -> None:
     world = SimpleWorld()

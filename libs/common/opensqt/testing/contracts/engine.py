@@ -137,6 +137,7 @@ class EngineContract(ABC):
             await asyncio.sleep(SOON_S)
             assert "CLOSE SELL 1010 0.01" in world.resting()
 
+    @pytest.mark.invariant(42, 43)
     @virtually
     async def test_what_comes_twice_or_late_changes_nothing(self) -> None:
         """Neither does news of an order that has ended."""
@@ -152,6 +153,7 @@ class EngineContract(ABC):
             assert (after.slots, after.totals) == (before.slots, before.totals)
             assert len(world.venue.sent) == orders
 
+    @pytest.mark.invariant(41)
     @virtually
     async def test_a_fill_may_outrun_the_answer(self) -> None:
         """It is matched by our id."""
@@ -196,6 +198,7 @@ class EngineContract(ABC):
             await asyncio.sleep(SETTLED_S)
             assert "OPEN BUY 1010 0.01" in world.resting()
 
+    @pytest.mark.invariant(31)
     @virtually
     async def test_an_answer_that_is_lost_is_asked_for(self) -> None:
         """The order is there: it is adopted."""
@@ -207,6 +210,7 @@ class EngineContract(ABC):
             assert len(world.venue.sent) == 3
             assert await world.differences() == []
 
+    @pytest.mark.invariant(1, 32)
     @virtually
     async def test_a_request_that_is_lost_is_proven_lost_before_another_one_is_made(self) -> None:
         """Under a new id, behind the fence."""
@@ -234,6 +238,7 @@ class EngineContract(ABC):
             await world.make()
             await asyncio.sleep(SETTLED_S)
 
+    @pytest.mark.invariant(1)
     @pytest.mark.parametrize("how", ["stopped", "killed"])
     @virtually
     async def test_a_restart_places_nothing_twice(self, how: str) -> None:
@@ -248,6 +253,7 @@ class EngineContract(ABC):
             assert len(world.venue.sent) == 3
             assert (await world.book()).identity == before.identity
 
+    @pytest.mark.invariant(2)
     @pytest.mark.parametrize("how", ["stopped", "killed"])
     @virtually
     async def test_what_fills_meanwhile_is_not_lost(self, how: str) -> None:
@@ -265,6 +271,7 @@ class EngineContract(ABC):
             assert "CLOSE SELL 1010 0.01" in world.resting()
             assert book.totals.fees == world.venue.exchange.accounts[ACCOUNT].fees
 
+    @pytest.mark.invariant(1, 8)
     @pytest.mark.parametrize("where", ["before", "after"])
     @pytest.mark.parametrize("later_s", [0.0, SETTLED_S])
     @virtually
