@@ -74,6 +74,19 @@ class Instrument:
                 f"{self.symbol}: price {plain(price)} is not a positive multiple of the tick "
                 f"{plain(self.tick_size)}"
             )
+        self.check_quantity(quantity)
+        if not reduce_only and price * quantity < self.min_notional:
+            raise InstrumentRuleError(
+                f"{self.symbol}: {plain(price)} x {plain(quantity)} is a notional below "
+                f"{plain(self.min_notional)} {self.quote}"
+            )
+
+    def check_quantity(self, quantity: Decimal) -> None:
+        """Refuse a quantity that the exchange would refuse at any price.
+
+        Raises:
+            InstrumentRuleError: Naming the rule that is broken and the allowed values.
+        """
         if not is_multiple(quantity, self.step_size):
             raise InstrumentRuleError(
                 f"{self.symbol}: quantity {plain(quantity)} is not a multiple of the step "
@@ -83,9 +96,4 @@ class Instrument:
             raise InstrumentRuleError(
                 f"{self.symbol}: quantity {plain(quantity)} is outside "
                 f"{plain(self.min_quantity)} to {plain(self.max_quantity)}"
-            )
-        if not reduce_only and price * quantity < self.min_notional:
-            raise InstrumentRuleError(
-                f"{self.symbol}: {plain(price)} x {plain(quantity)} is a notional below "
-                f"{plain(self.min_notional)} {self.quote}"
             )

@@ -21,9 +21,10 @@ from opensqt.core.grid.atr import Atr
 from opensqt.core.grid.book import GridBook, GridChange
 from opensqt.core.grid.config import GridConfig
 from opensqt.core.grid.forced import forced_order_id
+from opensqt.core.grid.quiet import Band, quiet_band
 from opensqt.core.grid.results import Applied, Outcome, PlacementResult, Reservation, T
 from opensqt.core.grid.slots import SlotManager
-from opensqt.core.grid.strategy import hold_what_rests, plan
+from opensqt.core.grid.strategy import Decision, decide, hold_what_rests
 from opensqt.core.grid.windows import MarketView
 from opensqt.core.instrument import Instrument
 from opensqt.core.numbers import ZERO
@@ -73,6 +74,7 @@ class Brain:
         self.ask: Decimal | None = None
         self.price_time_ns = 0
         """When the price was heard that decisions are made on."""
+        self._latest = Decision()
         self._recall = recall
         self._on_change = on_change
         self._ended: OrderedDict[str, Order] = OrderedDict()
@@ -151,6 +153,13 @@ class Brain:
         manager = SlotManager(self.book)
         return self._take(manager.reserve(batch, deadline_ns=deadline_ns, now_ns=now_ns))
 
+    def quiet(self) -> Band | None:
+        """Between which prices it goes on having nothing to do; None: it may have.
+
+        Only right after `decide` has had nothing, and until it hears of anything but prices.
+        """
+        return quiet_band(self._latest)
+
     def market(self, now_ns: int, exposure: Exposure = Exposure.ADD) -> MarketView:
         """What a decision at `now_ns` sees of the market."""
         return MarketView(
@@ -170,7 +179,8 @@ class Brain:
     # --- inside ----------------------------------------------------------------------------------
 
     def _planned(self, now_ns: int, exposure: Exposure) -> tuple[Action, ...]:
-        actions = plan(self.book, self.market(now_ns, exposure), self.config)
+        self._latest = decide(self.book, self.market(now_ns, exposure), self.config)
+        actions = self._latest.actions
         if exposure is Exposure.HOLD:
             actions = hold_what_rests(self.book, actions, self.config)
         return actions

@@ -28,23 +28,60 @@ class _Candidate:
     live: Order | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What to do, and what it follows from."""
+
+    actions: tuple[Action, ...] = ()
+    windows: Windows | None = None
+    """None: nothing is decided, whatever the market does."""
+    opening: bool = False
+    """Exposure may be added."""
+    wanted: tuple[Place, ...] = ()
+    """The orders that are missing, whether or not there is a place for them."""
+    keep: tuple[Order, ...] = ()
+    """The resting orders that may stay."""
+    places: int = 0
+    """How many orders may be open, those in doubt not counted."""
+    chosen: int = 0
+    """How many of the orders that are wanted are to have a place."""
+
+
 def plan(book: GridBook, market: MarketView, config: GridConfig) -> tuple[Action, ...]:
-    """What to do now: orders to place, nearest to the market first, then orders to cancel.
+    """Decide: orders to place, nearest to the market first, then orders to cancel.
 
     Nothing is decided without a price, nor before the book was compared with the exchange. Exposure
     is added only where `market.exposure_allowed`, and not by a HALTED grid; closing and cancelling
     never wait for it.
     """
+    return decide(book, market, config).actions
+
+
+def decide(book: GridBook, market: MarketView, config: GridConfig) -> Decision:
+    """`plan`, with what it follows from."""
     windows = Windows.around(book, market, config)
     if windows is None or book.standing is Standing.RECONCILING:
-        return ()
+        return Decision()
     if book.standing is Standing.HALTED:
         market = replace(market, exposure_allowed=False)
     wanted = windows.closings() + (windows.openings() if market.exposure_allowed else ())
     keep, cancel = _sort_out(book, market, windows)
-    chosen, displaced = _under_cap(book, windows, keep, wanted, config)
-    actions: list[Action] = [*chosen, *(_cancel(order) for order in (*cancel, *displaced))]
-    return tuple(actions[: config.max_actions])
+    live = book.live_orders()
+    in_doubt = sum(1 for o in live if not o.status.resting and not o.cancel_requested)
+    places = max(0, config.max_open_orders - in_doubt)
+    chosen, displaced = _under_cap(windows, keep, wanted, places)
+    free_now = max(0, config.max_open_orders - len(live))
+    gone = (*cancel, *displaced[: len(chosen)])
+    actions: list[Action] = [*chosen[:free_now], *(_cancel(order) for order in gone)]
+    return Decision(
+        actions=tuple(actions[: config.max_actions]),
+        windows=windows,
+        opening=market.exposure_allowed,
+        wanted=wanted,
+        keep=tuple(keep),
+        places=places,
+        chosen=len(chosen),
+    )
 
 
 def hold_what_rests(
@@ -99,30 +136,24 @@ def _astray(book: GridBook, order: Order) -> bool:
 
 
 def _under_cap(
-    book: GridBook,
-    windows: Windows,
-    keep: list[Order],
-    wanted: tuple[Place, ...],
-    config: GridConfig,
+    windows: Windows, keep: list[Order], wanted: tuple[Place, ...], places: int
 ) -> tuple[list[Place], list[Order]]:
-    """Give the open places to the nearest orders.
+    """Give the open places to the nearest orders: who gets one, and whose are displaced.
 
     An order that rests counts as nearer by the slack, so that two orders at nearly the same
     distance do not displace each other for ever. An order that is to go keeps its place until its
     cancel is proven, so whoever takes the place follows in a later decision.
     """
-    live = book.live_orders()
-    in_doubt = sum(1 for o in live if not o.status.resting and not o.cancel_requested)
+    if not wanted:
+        return [], []
     candidates = [
         *(_Candidate(rank=windows.distance(w.price), wanted=w) for w in wanted),
         *(_Candidate(rank=windows.distance(o.price) - windows.slack, live=o) for o in keep),
     ]
     candidates.sort(key=lambda c: (c.rank, c.live is None))
-    places = max(0, config.max_open_orders - in_doubt)
     chosen = [c.wanted for c in candidates[:places] if c.wanted is not None]
     displaced = [c.live for c in candidates[places:] if c.live is not None]
-    free_now = max(0, config.max_open_orders - len(live))
-    return chosen[:free_now], displaced[: len(chosen)]
+    return chosen, displaced
 
 
 def _cancel(order: Order) -> Cancel:

@@ -87,22 +87,21 @@ class Windows:
         """
         places = []
         for slot in self.book.slots.values():
-            if not slot.position_qty or not self._ready(slot):
+            if not slot.position_qty or not self.ready(slot):
                 continue
             side = Side.SELL if slot.position_qty > 0 else Side.BUY
             place = Place(
                 slot_price=slot.price,
                 side=side,
                 purpose=Purpose.CLOSE,
-                price=self._exit(slot, side),
+                price=self.exit_of(slot, side),
                 quantity=abs(slot.position_qty),
                 # The account nets a neutral grid's long and short slots, so one slot's close may
                 # not reduce the account's position, and the exchange would refuse it.
                 reduce_only=self.book.identity.direction is not Direction.NEUTRAL,
                 post_only=self.config.post_only,
             )
-            reach = self._depth(side) * self.book.identity.interval
-            if self.distance(place.price) <= reach and self._allowed(place):
+            if self.distance(place.price) <= self.reach(side) and self._allowed(place):
                 places.append(place)
         return tuple(places)
 
@@ -133,7 +132,7 @@ class Windows:
         for level in self._levels(side):
             price = lattice.price(level)
             slot = self.book.slots.get(price) or Slot(price=price)
-            if price <= 0 or price in taken or slot.position_qty or not self._ready(slot):
+            if price <= 0 or price in taken or slot.position_qty or not self.ready(slot):
                 continue
             place = Place(
                 slot_price=price,
@@ -166,10 +165,18 @@ class Windows:
         count = self.config.buy_levels if side is Side.BUY else self.config.sell_levels
         return count * self.spacing
 
-    def _exit(self, slot: Slot, side: Side) -> Decimal:
-        """The slot's exit price, or the first price beyond it that does not take liquidity."""
+    def reach(self, side: Side) -> Decimal:
+        """How far from the market a closing order may be, in quote."""
+        return self._depth(side) * self.book.identity.interval
+
+    def meant_exit(self, slot: Slot, side: Side) -> Decimal:
+        """Where a holding is to be closed by an order of `side`."""
         step = self.book.identity.interval * (1 if side is Side.SELL else -1)
-        price = slot.exit_price if slot.exit_price is not None else slot.price + step
+        return slot.exit_price if slot.exit_price is not None else slot.price + step
+
+    def exit_of(self, slot: Slot, side: Side) -> Decimal:
+        """A slot's exit price, or the first price beyond it that does not take liquidity."""
+        price = self.meant_exit(slot, side)
         tick = self.market.instrument.tick_size
         if side is Side.SELL and price <= self.bid:
             return max(self.ask, self.bid + tick)
@@ -183,7 +190,8 @@ class Windows:
         assert self.config.quote_amount is not None
         return self.market.instrument.quantity_for_quote(self.config.quote_amount, price)
 
-    def _ready(self, slot: Slot) -> bool:
+    def ready(self, slot: Slot) -> bool:
+        """Tell whether a slot may have an order: it has none, and no back-off."""
         return slot.status is SlotStatus.FREE and slot.blocked_until_ns <= self.market.now_ns
 
     def _allowed(self, place: Place) -> bool:

@@ -1,0 +1,202 @@
+"""Quiet bands: the prices between which a strategy that has nothing to do goes on having nothing.
+
+A decision looks at best bid and ask in few ways: in which level's cell they are, whether an exit
+is within reach or has been passed, and which of two orders is nearer. Each of these stays as it is
+between two bounds; the band is what is between all of them. It is never wider than that, and where
+nothing simple can be said it is the present price alone.
+
+The band holds as long as book, candles and settings stay as they are, and no slot's back-off ends.
+It is meant for markets whose prices are whole ticks.
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from opensqt.core.actions import Place
+from opensqt.core.grid.book import Direction, Slot
+from opensqt.core.grid.strategy import Decision
+from opensqt.core.grid.windows import Windows
+from opensqt.core.instrument import InstrumentRuleError
+from opensqt.core.numbers import ZERO, ceil_to, floor_to
+from opensqt.core.orders import Side
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Band:
+    """Bounds of bid and ask, themselves included; None: no bound."""
+
+    bid_min: Decimal | None = None
+    bid_max: Decimal | None = None
+    ask_min: Decimal | None = None
+    ask_max: Decimal | None = None
+
+    def contains(self, bid: Decimal, ask: Decimal) -> bool:
+        """Tell whether both prices are within their bounds."""
+        return (
+            (self.bid_min is None or bid >= self.bid_min)
+            and (self.bid_max is None or bid <= self.bid_max)
+            and (self.ask_min is None or ask >= self.ask_min)
+            and (self.ask_max is None or ask <= self.ask_max)
+        )
+
+
+class _Unclear(Exception):  # noqa: N818  # an answer, not a fault
+    """Nothing simple can be said."""
+
+
+def quiet_band(decision: Decision) -> Band | None:
+    """Where a decision to do nothing stays one; None when it says to do something."""
+    windows = decision.windows
+    if decision.actions or windows is None:
+        return None
+    narrowing = _Narrowing(windows)
+    try:
+        if decision.opening:
+            narrowing.keep_cells()
+        for slot in windows.book.slots.values():
+            if slot.position_qty and windows.ready(slot):
+                narrowing.keep_exit(slot)
+        if decision.wanted:
+            narrowing.keep_ranks(decision)
+    except _Unclear:
+        bid, ask = windows.bid, windows.ask
+        return Band(bid_min=bid, bid_max=bid, ask_min=ask, ask_max=ask)
+    return narrowing.band()
+
+
+class _Narrowing:
+    """A band that gets narrower with everything that is to stay as it is."""
+
+    def __init__(self, windows: Windows) -> None:
+        self._windows = windows
+        self._tick = windows.market.instrument.tick_size
+        self._bid_min: list[Decimal] = []
+        self._bid_max: list[Decimal] = []
+        self._ask_min: list[Decimal] = []
+        self._ask_max: list[Decimal] = []
+
+    def band(self) -> Band:
+        return Band(
+            bid_min=max(self._bid_min, default=None),
+            bid_max=min(self._bid_max, default=None),
+            ask_min=max(self._ask_min, default=None),
+            ask_max=min(self._ask_max, default=None),
+        )
+
+    def keep_cells(self) -> None:
+        """The highest level to buy at and the lowest one to sell at stay the same."""
+        windows, tick = self._windows, self._tick
+        identity = windows.book.identity
+        lattice = identity.lattice
+        if identity.direction is not Direction.SHORT:
+            level = lattice.at_or_below(windows.ask - tick)
+            self._ask_min.append(ceil_to(lattice.price(level) + tick, tick))
+            self._ask_max.append(self._below(lattice.price(level + 1) + tick))
+        if identity.direction is not Direction.LONG:
+            level = lattice.at_or_above(windows.bid + tick)
+            self._bid_max.append(floor_to(lattice.price(level) - tick, tick))
+            self._bid_min.append(self._above(lattice.price(level - 1) - tick))
+
+    def keep_exit(self, slot: Slot) -> None:
+        """A holding's exit stays within reach, or out of it, and at its price."""
+        windows = self._windows
+        side = Side.SELL if slot.position_qty > 0 else Side.BUY
+        if not _closable(windows, abs(slot.position_qty)):
+            return
+        price, reach = windows.exit_of(slot, side), windows.reach(side)
+        meant = windows.meant_exit(slot, side)
+        if price != meant or (windows.bid >= meant if side is Side.SELL else windows.ask <= meant):
+            raise _Unclear  # the market has passed it, and the order would follow the market
+        if side is Side.SELL:
+            self._bid_max.append(self._below(meant))
+            if meant - windows.ask > reach:
+                self._ask_max.append(self._below(meant - reach))
+            else:
+                self._ask_min.append(ceil_to(meant - reach, self._tick))
+        else:
+            self._ask_min.append(self._above(meant))
+            if windows.bid - meant > reach:
+                self._bid_min.append(self._above(meant + reach))
+            else:
+                self._bid_max.append(floor_to(meant + reach, self._tick))
+
+    def keep_ranks(self, decision: Decision) -> None:
+        """The orders that have the open places stay nearer than those that want one."""
+        windows = self._windows
+        if decision.chosen:
+            raise _Unclear  # a place is about to become free
+        ranked = sorted(windows.distance(order.price) for order in decision.keep)
+        if len(ranked) < decision.places or not decision.places:
+            if decision.places:
+                raise _Unclear
+            return  # there is no place for anybody
+        last = ranked[decision.places - 1]
+        placed = [o.price for o in decision.keep if windows.distance(o.price) <= last]
+        low, high = min(placed), max(placed)
+        for place in _nearest(windows, decision.wanted):
+            self._keep_nearer(place, low, high)
+
+    def _keep_nearer(self, wanted: Decimal, low: Decimal, high: Decimal) -> None:
+        """Orders from `low` to `high` stay at most the slack farther than the one at `wanted`.
+
+        An order is `max(bid - price, price - ask, 0)` away, so what is wanted is at least as far
+        as either piece of it says; the piece that holds now is the one that is kept to.
+        """
+        windows, slack = self._windows, self._windows.slack
+        bid, ask = windows.bid, windows.ask
+        if wanted <= bid:
+            if wanted - low > slack:
+                raise _Unclear
+            self._bid_min.append(ceil_to(wanted - slack, self._tick))
+            room = bid + ask - (high + wanted - slack)
+            self._drop(room)
+        elif wanted >= ask:
+            if high - wanted > slack:
+                raise _Unclear
+            self._ask_max.append(floor_to(wanted + slack, self._tick))
+            self._rise(low + wanted + slack - (bid + ask))
+        else:
+            self._bid_max.append(floor_to(low + slack, self._tick))
+            self._ask_min.append(ceil_to(high - slack, self._tick))
+
+    def _drop(self, room: Decimal) -> None:
+        """Bid and ask together may fall by so much."""
+        if room < ZERO:
+            raise _Unclear
+        each = floor_to(room / 2, self._tick)
+        self._bid_min.append(self._windows.bid - each)
+        self._ask_min.append(self._windows.ask - each)
+
+    def _rise(self, room: Decimal) -> None:
+        """Bid and ask together may rise by so much."""
+        if room < ZERO:
+            raise _Unclear
+        each = floor_to(room / 2, self._tick)
+        self._bid_max.append(self._windows.bid + each)
+        self._ask_max.append(self._windows.ask + each)
+
+    def _below(self, bound: Decimal) -> Decimal:
+        """The highest price below a bound."""
+        return ceil_to(bound, self._tick) - self._tick
+
+    def _above(self, bound: Decimal) -> Decimal:
+        """The lowest price above a bound."""
+        return floor_to(bound, self._tick) + self._tick
+
+
+def _nearest(windows: Windows, wanted: tuple[Place, ...]) -> list[Decimal]:
+    """Of the orders that are wanted below, inside and above the spread, the nearest ones."""
+    prices = [place.price for place in wanted]
+    below = [price for price in prices if price <= windows.bid]
+    above = [price for price in prices if price >= windows.ask]
+    inside = [price for price in prices if windows.bid < price < windows.ask]
+    return [*([max(below)] if below else []), *([min(above)] if above else []), *inside]
+
+
+def _closable(windows: Windows, quantity: Decimal) -> bool:
+    """Whether there is a price at which a holding may be closed at all."""
+    try:
+        windows.market.instrument.check_quantity(quantity)
+    except InstrumentRuleError:
+        return False
+    return True
