@@ -1,18 +1,13 @@
 """The report as one HTML page: everything in it, nothing from anywhere else."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from html import escape
-from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
-import plotly.graph_objects as go
-from plotly.offline import get_plotlyjs
-
-import opensqt
 from opensqt.backtest.accounting import AccountBooks, BotAccounts
 from opensqt.backtest.case import Case
-from opensqt.backtest.report import figures
+from opensqt.backtest.report import elements, figures
 from opensqt.backtest.report.assumptions import NOT_MODELLED
 from opensqt.backtest.report.contents import Contents
 from opensqt.backtest.report.curves import AccountCurve, BotCurve
@@ -27,23 +22,12 @@ LEAST_SPANS: Final = 150
 
 def write_page(path: Path, contents: Contents) -> None:
     """Write the page; a reader sees all of it or nothing."""
-    temporary = path.with_name(f".{path.name}.part")
-    temporary.write_text(page(contents), encoding="utf-8")
-    temporary.replace(path)
+    elements.write_whole(path, page(contents))
 
 
 def page(contents: Contents) -> str:
     """The whole page."""
-    template = files("opensqt.backtest.report").joinpath("page.html").read_text(encoding="utf-8")
-    filled = {
-        "TITLE": escape(_title(contents.case)),
-        "VERSION": escape(opensqt.__version__),
-        "BODY": "\n".join(_body(contents)),
-        "PLOTLY": get_plotlyjs(),  # last: nothing that it holds is to be filled
-    }
-    for name, text in filled.items():
-        template = template.replace(f"<!--{name}-->", text, 1)
-    return template
+    return elements.whole_page(_title(contents.case), "\n".join(_body(contents)))
 
 
 def _body(contents: Contents) -> Iterator[str]:
@@ -59,10 +43,12 @@ def _body(contents: Contents) -> Iterator[str]:
     index = {run.identity.bot_id: i for i, run in enumerate(contents.result.bots)}
     for bot in contents.accounting.bots:
         yield from _bot(contents, bot, index[bot.bot_id], spans)
-    yield _section("Assumptions", _definitions([(a.subject, a.text) for a in contents.assumptions]))
-    yield _section("Not modelled", _list(NOT_MODELLED))
-    yield _section("Data", _data(contents))
-    yield _section("Settings", "".join(_settings(contents)))
+    yield elements.section(
+        "Assumptions", elements.definitions([(a.subject, a.text) for a in contents.assumptions])
+    )
+    yield elements.section("Not modelled", elements.bullets(NOT_MODELLED))
+    yield elements.section("Data", _data(contents))
+    yield elements.section("Settings", "".join(_settings(contents)))
 
 
 def _header(contents: Contents) -> str:
@@ -104,28 +90,36 @@ def _account(contents: Contents, books: AccountBooks, spans: int) -> Iterator[st
     )
     curve = AccountCurve.of(contents.case, contents.result, books.name, spans=spans)
     yield "<div class='columns'>"
-    yield _section("Where the result comes from", _table(split_rows(books), head=True))
-    yield _section("Result in parts", _figure(figures.pnl_bars(books.split, quote)))
+    yield elements.section(
+        "Where the result comes from", elements.table(split_rows(books), head=True)
+    )
+    yield elements.section("Result in parts", elements.figure(figures.pnl_bars(books.split, quote)))
     yield "</div>"
-    yield _section("Metrics", _pairs(metric_rows(metrics, quote)))
-    yield _section(
+    yield elements.section("Metrics", elements.pairs(metric_rows(metrics, quote)))
+    yield elements.section(
         "Equity and drawdown",
-        _figure(figures.equity(curve, quote, float(books.initial)), time=True)
-        + _figure(figures.drawdown(curve, quote), time=True),
+        elements.figure(figures.equity(curve, quote, float(books.initial)), time=True)
+        + elements.figure(figures.drawdown(curve, quote), time=True),
         note="Equity is the wallet and the unrealised profit at the mark price. The dotted line is "
         "the deposit.",
     )
-    yield _section("Exposure and margin", _figure(figures.exposure(curve, quote), time=True))
+    yield elements.section(
+        "Exposure and margin", elements.figure(figures.exposure(curve, quote), time=True)
+    )
 
 
 def _bot(contents: Contents, bot: BotAccounts, index: int, spans: int) -> Iterator[str]:
     curve = BotCurve.of(contents.case, contents.result, index, spans=spans)
     name = f"{bot.bot_id}: " if len(contents.result.bots) > 1 else ""
-    yield _section(f"{name}{bot.symbol} with fills", _figure(figures.price(curve, bot), time=True))
-    yield _section(f"{name}Inventory", _figure(figures.inventory(curve, bot), time=True))
-    yield _section(
+    yield elements.section(
+        f"{name}{bot.symbol} with fills", elements.figure(figures.price(curve, bot), time=True)
+    )
+    yield elements.section(
+        f"{name}Inventory", elements.figure(figures.inventory(curve, bot), time=True)
+    )
+    yield elements.section(
         f"{name}Fees and funding, summed up",
-        _figure(figures.costs(curve, bot), time=True),
+        elements.figure(figures.costs(curve, bot), time=True),
         note="As they change the equity: below zero is paid.",
     )
     if bot.levels:
@@ -143,10 +137,10 @@ def _bot(contents: Contents, bot: BotAccounts, index: int, spans: int) -> Iterat
             )
             for level in reversed(bot.levels)
         ]
-        table = _table([head, *rows], head=True)
-        yield _section(
+        table = elements.table([head, *rows], head=True)
+        yield elements.section(
             f"{name}Levels",
-            _figure(figures.levels(bot))
+            elements.figure(figures.levels(bot))
             + f"<details><summary>{len(rows)} levels as a table</summary>{table}</details>",
             note="Each level is a slot: it opens at its own price and closes one interval away.",
         )
@@ -157,12 +151,12 @@ def _data(contents: Contents) -> str:
         return "<p>Nothing to note: no gaps, no duplicates, nothing out of order.</p>"
     head = ("symbol", "what", "count", "where, and what was done")
     rows = [(symbol, note.kind, f"{note.count:,}", note.text) for symbol, note in contents.notes]
-    return _table([head, *rows], head=True, text_columns=(0, 1, 3))
+    return elements.table([head, *rows], head=True, text_columns=(0, 1, 3))
 
 
 def _settings(contents: Contents) -> Iterator[str]:
     for bot, run in zip(contents.case.bots, contents.result.bots, strict=True):
-        yield f"<h3>{escape(bot.bot_id)}</h3>{_pairs(setting_rows(bot, run))}"
+        yield f"<h3>{escape(bot.bot_id)}</h3>{elements.pairs(setting_rows(bot, run))}"
 
 
 def _title(case: Case) -> str:
@@ -178,43 +172,3 @@ def _distance(share: float | None) -> str:
     if share is None:
         return "never held"
     return "over 100 %" if share >= 1 else percent(share, 1)
-
-
-def _section(heading: str, content: str, *, note: str = "") -> str:
-    said = f"<p class='note'>{escape(note)}</p>" if note else ""
-    return f"<section><h2>{escape(heading)}</h2>{said}{content}</section>"
-
-
-def _figure(figure: go.Figure, *, time: bool = False) -> str:
-    # "</" would end the script wherever it stands.
-    text = figure.to_json().replace("</", "<\\/")
-    kind = " data-time" if time else ""
-    return f"<div class='plot'{kind}><script type='application/json'>{text}</script></div>"
-
-
-def _pairs(rows: Sequence[tuple[str, str]]) -> str:
-    cells = "".join(f"<div><dt>{escape(k)}</dt><dd>{escape(v)}</dd></div>" for k, v in rows)
-    return f"<dl class='pairs'>{cells}</dl>"
-
-
-def _definitions(rows: Sequence[tuple[str, str]]) -> str:
-    cells = "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in rows)
-    return f"<dl class='facts'>{cells}</dl>"
-
-
-def _list(items: Sequence[str]) -> str:
-    return "<ul>" + "".join(f"<li>{escape(item)}</li>" for item in items) + "</ul>"
-
-
-def _table(
-    rows: Sequence[Sequence[str]], *, head: bool = False, text_columns: Sequence[int] = (0,)
-) -> str:
-    lines = []
-    for number, row in enumerate(rows):
-        tag = "th" if head and number == 0 else "td"
-        cells = "".join(
-            f"<{tag}{' class=text' if column in text_columns else ''}>{escape(cell)}</{tag}>"
-            for column, cell in enumerate(row)
-        )
-        lines.append(f"<tr>{cells}</tr>")
-    return f"<div class='scroll'><table>{''.join(lines)}</table></div>"
