@@ -82,6 +82,7 @@ def check(case: Case) -> int:
         assert [int(d) * whole.unit for d in whole.drawdown] == drawdowns
         brief = drawdown_of(case, result, account)
         assert brief.max_drawdown == whole.max_drawdown == max(drawdowns)
+        assert brief.max_drawdown_share == pytest.approx(whole.max_drawdown_share)
         assert brief.final == whole.final == expected[-1]
         assert brief.lowest == min(case.accounts[account].deposit, *expected)
     return len(result.fills)

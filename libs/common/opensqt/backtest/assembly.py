@@ -6,7 +6,7 @@ two bots on one market of one account.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
@@ -185,8 +185,7 @@ def assumed_rules(rules: MarketRules, assumed: BacktestConfig) -> MarketRules:
         changed["fees"] = Fees(maker=assumed.fees.maker, taker=assumed.fees.taker)
     if assumed.fills.assumed_depth is not None:
         changed["assumed_depth"] = assumed.fills.assumed_depth
-    known = {field.name for field in fields(rules)}
-    return replace(rules, **{name: value for name, value in changed.items() if name in known})
+    return replace(rules, **changed)
 
 
 def _check_together(who: str, bots: Sequence[Bot]) -> None:

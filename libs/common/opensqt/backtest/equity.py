@@ -92,6 +92,8 @@ class Drawdown:
     highest: Decimal
     """The deposit included, as in the lowest."""
     max_drawdown: Decimal
+    max_drawdown_share: float
+    """The largest drawdown as a share of the peak before it, which may be another one."""
 
 
 def equity_of(case: Case, result: Result, account: str) -> EquityCurve:
@@ -128,22 +130,25 @@ def drawdown_of(case: Case, result: Result, account: str) -> Drawdown:
     """
     path = _Path.of(case, result, account)
     final = lowest = highest = path.deposit
-    deepest, peaks = 0, _empty(BLOCK, path.kind)
+    deepest, share, peaks = 0, 0.0, _empty(BLOCK, path.kind)
     for _, block in path.blocks():
         final, low = int(block[-1]), int(block.min())
         if int(block.max()) > highest:
             running = peaks[: len(block)]
             highest = _peaks(block, highest, out=running)
-            np.subtract(running, block, out=running)
-            deepest = max(deepest, int(running.max()))
+            fallen = running - block
+            deepest = max(deepest, int(fallen.max()))
+            share = max(share, float((fallen / np.maximum(running, 1)).max()))
         else:
             deepest = max(deepest, highest - low)
+            share = max(share, (highest - low) / max(highest, 1))
         lowest = min(lowest, low)
     return Drawdown(
         final=_money(final, path.unit),
         lowest=_money(lowest, path.unit),
         highest=_money(highest, path.unit),
         max_drawdown=_money(deepest, path.unit),
+        max_drawdown_share=share,
     )
 
 

@@ -23,6 +23,7 @@ import numpy as np
 from opensqt.backtest.accounting import AccountBooks
 from opensqt.backtest.case import Case
 from opensqt.backtest.columns import Ints
+from opensqt.backtest.equity import drawdown_of
 from opensqt.backtest.result import Result
 from opensqt.backtest.timeline import AccountPath, BotPath, Floats
 from opensqt.core.numbers import EXACT
@@ -49,8 +50,8 @@ class Metrics:
     """Profit over the deposit."""
     max_drawdown: Decimal
     """Largest fall of the equity below an earlier one, at every trade, in quote."""
-    max_drawdown_share: float | None
-    """The same as a share of the equity that it fell from; None: there was none left to share."""
+    max_drawdown_share: float
+    """Largest fall as a share of the equity that it fell from; it may be another one."""
     sampling: str
     """How the equity was sampled for the next two: ``daily`` or ``hourly``."""
     sharpe: float | None
@@ -90,7 +91,7 @@ def metrics_of(case: Case, result: Result, books: AccountBooks) -> Metrics:
     days = span_ns / DAY_NS
     fills = sum(bot.fills for bot in books.bots)
     turnover = sum((bot.turnover for bot in books.bots), Decimal(0))
-    fallen, share = _drawdown(path, result.start_ns, result.end_ns)
+    fallen = drawdown_of(case, result, books.name)
     sampling, returns = sampled_returns(path, result.start_ns, result.end_ns)
     per_year = YEAR_NS / (DAY_NS if sampling == "daily" else HOUR_NS)
     highest = _extremes(path, result.start_ns, result.end_ns)
@@ -99,8 +100,8 @@ def metrics_of(case: Case, result: Result, books: AccountBooks) -> Metrics:
         days=days,
         profit=EXACT.subtract(books.final, books.initial),
         return_share=float(EXACT.divide(books.split.total, books.initial)),
-        max_drawdown=fallen,
-        max_drawdown_share=share,
+        max_drawdown=fallen.max_drawdown,
+        max_drawdown_share=fallen.max_drawdown_share,
         sampling=sampling,
         sharpe=sharpe_ratio(returns, per_year=per_year),
         sortino=sortino_ratio(returns, per_year=per_year),
@@ -144,14 +145,6 @@ def sortino_ratio(returns: Floats, *, per_year: float) -> float | None:
         return None
     downside = float(np.sqrt(np.mean(np.minimum(returns, 0) ** 2)))
     return float(np.mean(returns)) / downside * per_year**0.5 if downside else None
-
-
-def _drawdown(path: AccountPath, start_ns: int, end_ns: int) -> tuple[Decimal, float | None]:
-    changes = [series for bot in path.bots for series in (bot.time_ns, bot.mark.time_ns)]
-    times = np.unique(np.concatenate(changes))
-    equity = path.at(times[(times >= start_ns) & (times <= end_ns)]).equity
-    peak = np.maximum.accumulate(np.concatenate([[path.deposit], equity]))[1:]
-    return Decimal(float((peak - equity).max())), float(((peak - equity) / peak).max())
 
 
 def _time_in_market(path: AccountPath, start_ns: int, end_ns: int) -> float | None:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from opensqt.core.exchange.rules import Touch
 from opensqt.runtime.bot_config import Symbol
 from opensqt.runtime.config_models import ConfigModel, ExactDecimal
 
@@ -46,21 +47,10 @@ class FeesConfig(ConfigModel):
     taker: ExactDecimal = Field(gt=Decimal("-0.01"), lt=Decimal("0.05"))
 
 
-class TouchWay(StrEnum):
-    """What a trade at an order's own price does to it."""
-
-    QUEUE = "queue"
-    """Fills what was displayed before the order, then the order."""
-    NEVER = "never"
-    """Nothing: only a trade through the price fills."""
-    AT_ONCE = "at_once"
-    """Fills the order, as if nobody were before it."""
-
-
 class FillsConfig(ConfigModel):
     """How trades of the market fill orders."""
 
-    touch: TouchWay = TouchWay.QUEUE
+    touch: Touch = Touch.QUEUE
     """What a trade at the order's price does: ``queue``, ``never`` or ``at_once``."""
     bounded: bool = True
     """A trade fills at most its own quantity; false: whole orders."""

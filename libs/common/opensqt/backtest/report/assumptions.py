@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from opensqt.backtest.case import Case
-from opensqt.core.exchange.rules import MarketRules
+from opensqt.core.exchange.rules import MarketRules, Touch
 from opensqt.core.numbers import plain
-from opensqt.runtime.backtest_config import BacktestConfig, CandleWay, FundingSource, TouchWay
+from opensqt.runtime.backtest_config import BacktestConfig, CandleWay, FundingSource
 
 NOT_MODELLED = (
     "The market does not react: the bot's orders move no price and draw no other traders.",
@@ -18,10 +18,10 @@ NOT_MODELLED = (
 """What a backtest leaves out, whatever is assumed."""
 
 _TOUCH = {
-    TouchWay.QUEUE: "a trade at an order's price first fills what was displayed there before the "
+    Touch.QUEUE: "a trade at an order's price first fills what was displayed there before the "
     "order came, then the order",
-    TouchWay.NEVER: "a trade at an order's price does not fill it, only one through it does",
-    TouchWay.AT_ONCE: "a trade at an order's price fills it, as if nobody were before it",
+    Touch.NEVER: "a trade at an order's price does not fill it, only one through it does",
+    Touch.AT_ONCE: "a trade at an order's price fills it, as if nobody were before it",
 }
 _WAY = {
     CandleWay.NEAREST: "from open to the nearer of high and low, to the other one, to close",

@@ -1,0 +1,278 @@
+"""`opensqt backtest`: what a bot would have done on recorded history, and what it would have made.
+
+What computes needs the libraries of research, and is imported when the command runs.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from opensqt.cli.backtest_summary import print_summary
+from opensqt.cli.data_times import parse_time, time_text
+from opensqt.cli.exit_codes import ExitCode
+from opensqt.cli.output import CommandError, Output, command
+from opensqt.cli.research import research_needed
+from opensqt.runtime.backtest_config import BacktestConfig
+from opensqt.runtime.bot_config import BotConfig
+from opensqt.runtime.config import ConfigError, load_config
+
+if TYPE_CHECKING:
+    from opensqt.backtest.case import Case
+    from opensqt.backtest.result import Result
+
+DEFAULT_MARKETS: Final = Path("config/markets.binance_usdm.yaml")
+STDOUT: Final = Path("-")
+
+PROGRESS_AFTER_EVENTS: Final = 200_000
+"""Shorter markets are done before a bar could be read."""
+
+
+class ModeName(StrEnum):
+    """The engines, as `backtest.case.Mode` has them."""
+
+    AUTO = "auto"
+    EVERY = "every"
+    STEP = "step"
+    SKIP = "skip"
+    INTEGER = "integer"
+
+
+def backtest(
+    config: Annotated[
+        list[Path],
+        typer.Option(
+            "--config",
+            "-c",
+            help="A bot's configuration, the same that trades live; several for several bots.",
+        ),
+    ],
+    data: Annotated[
+        Path,
+        typer.Option(
+            "--data",
+            "-d",
+            help="A file of the market, or a folder in which every symbol's files are found by "
+            "name. Funding and mark prices beside it are taken, too. `opensqt data --help` says "
+            "which forms are read.",
+        ),
+    ],
+    start: Annotated[
+        str | None, typer.Option("--from", help="Begin at this day or time, UTC: 2025-05-04T15:30.")
+    ] = None,
+    end: Annotated[
+        str | None, typer.Option("--to", help="End before this day or time, UTC.")
+    ] = None,
+    assume: Annotated[
+        Path | None,
+        typer.Option(
+            "--assume",
+            "-a",
+            help="What is assumed: deposit, leverage, latency, fees, how orders fill, the way in a "
+            "candle, funding. See config/backtest.example.yaml; by default as it is there.",
+        ),
+    ] = None,
+    markets: Annotated[
+        Path, typer.Option("--markets", help="Trading rules of the symbols: tick, step, fees, ...")
+    ] = DEFAULT_MARKETS,
+    mode: Annotated[
+        ModeName,
+        typer.Option(
+            help="The engine; the result is the same with each. auto: the fastest that the case "
+            "allows; every: shows every event to everything, the reference."
+        ),
+    ] = ModeName.AUTO,
+    strict: Annotated[
+        bool,
+        typer.Option(
+            "--strict", help="Refuse data with anything wrong, instead of counting it as a note."
+        ),
+    ] = False,
+    json_out: Annotated[
+        Path | None,
+        typer.Option(
+            "--json",
+            metavar="FILE",
+            help="Write everything exactly, with each order and fill, for programs and for "
+            "`opensqt diff`; - writes the figures alone to stdout, and nothing else.",
+        ),
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write a report to look at: one HTML file, offline."),
+    ] = None,
+    parquet: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Write orders, fills, payments and equity as Parquet."),
+    ] = None,
+) -> None:
+    """Run bots on recorded history: the code that trades live, with every assumption priced.
+
+    Orders queue, fill in parts by what really traded, arrive late, pay fees, funding and margin,
+    and are refused or liquidated as on the exchange. docs/backtest.md says how.
+
+    A month of BTCUSDT, with a report to look at: opensqt backtest -c config/backtest.btcusdt.yaml
+    -d recordings/btcusdt_perp_1m_202505.csv.gz --report report.html
+
+    Two days of it, as cautious assumptions have it: the same with --from 2025-05-10
+    --to 2025-05-12 --assume config/backtest.cautious.yaml
+
+    Two bots that share a margin, everything as tables: opensqt backtest -c btc.yaml -c eth.yaml
+    -d my-data/ --parquet out --json run.json
+    """
+    with command(as_json=json_out == STDOUT) as output, _refusals():
+        _check_places(json_out, report, parquet)
+        asked = _Asked(
+            bots=tuple(load_config(BotConfig, path, env_prefix="OPENSQT_BOT_") for path in config),
+            assumed=load_config(BacktestConfig, assume, env_prefix="OPENSQT_ASSUME_"),
+            data=data,
+            markets=markets,
+            start_ns=parse_time(start, "--from") if start else None,
+            end_ns=parse_time(end, "--to") if end else None,
+            strict=strict,
+        )
+        if asked.start_ns is not None and asked.end_ns is not None:
+            _check_span(asked.start_ns, asked.end_ns)
+        case = _case(asked)
+        result = _run(case, mode)
+        _tell(asked, case, result, output, Places(json_out, report, parquet))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """What was asked for."""
+
+    bots: tuple[BotConfig, ...]
+    assumed: BacktestConfig
+    data: Path
+    markets: Path
+    start_ns: int | None
+    end_ns: int | None
+    strict: bool
+
+
+class Places(NamedTuple):
+    """Where to write what came of it; None: not asked for."""
+
+    json: Path | None
+    report: Path | None
+    parquet: Path | None
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """What is wrong with settings or data becomes a message that says what is allowed."""
+    with research_needed():
+        from opensqt.adapters.replay.source import DamagedData
+
+        try:
+            yield
+        except ConfigError as error:
+            problems = [
+                {"key": problem.key, "value": problem.value, "allowed": problem.allowed}
+                for problem in error.problems
+            ]
+            raise CommandError(str(error), ExitCode.USAGE, problems=problems) from error
+        except DamagedData as error:
+            raise CommandError(str(error), ExitCode.USAGE) from error
+        except OSError as error:
+            raise CommandError(f"cannot be written: {error}", ExitCode.FAILURE) from error
+
+
+def _check_places(*places: Path | None) -> None:
+    """Refuse a place that cannot be written to before anything is computed."""
+    for path in places:
+        if path is not None and path != STDOUT and not path.absolute().parent.is_dir():
+            raise CommandError(f"{path}: no such directory: {path.parent}", ExitCode.USAGE)
+
+
+def _check_span(start_ns: int, end_ns: int) -> None:
+    if end_ns <= start_ns:
+        raise CommandError(
+            f"--to {time_text(end_ns)}: allowed is a time after --from {time_text(start_ns)}",
+            ExitCode.USAGE,
+        )
+
+
+def _case(asked: _Asked) -> "Case":
+    from opensqt.backtest.assembly import build_case, check_first_price, make_bots, read_market
+    from opensqt.backtest.markets import load_markets
+    from opensqt.backtest.run import check
+
+    markets = load_markets(asked.markets)
+    bots = make_bots(asked.bots, markets, asked.assumed)
+    tapes = {}
+    for config, bot in zip(asked.bots, bots, strict=True):
+        tape = read_market(
+            asked.data,
+            bot,
+            asked.assumed,
+            start_ns=asked.start_ns,
+            end_ns=asked.end_ns,
+            strict=asked.strict,
+        )
+        check_first_price(config, tape, bot.instrument)
+        tapes[bot.symbol] = tape
+    case = build_case(bots, markets, tapes, asked.assumed)
+    try:
+        check(case)
+    except ValueError as error:
+        raise CommandError(str(error), ExitCode.USAGE) from error
+    return case
+
+
+def _run(case: "Case", mode: ModeName) -> "Result":
+    from opensqt.backtest.case import Mode
+    from opensqt.backtest.run import run
+
+    events = sum(len(tape.trades) + len(tape.quotes) for tape in case.tapes.values())
+    with _progress(events) as progress:
+        return run(case, mode=Mode(mode.value), progress=progress)
+
+
+@contextmanager
+def _progress(events: int) -> Iterator[Callable[[int, int], None]]:
+    """A bar on stderr, if a person is there to see it and the market is long enough."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+    )
+    console = Console(stderr=True)
+    hidden = not console.is_terminal or events < PROGRESS_AFTER_EVENTS
+    with Progress(*columns, console=console, transient=True, disable=hidden) as bar:
+        task = bar.add_task("events", total=events)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _tell(asked: _Asked, case: "Case", result: "Result", output: Output, places: Places) -> None:
+    from opensqt.backtest.report.as_json import report_json, write_json
+    from opensqt.backtest.report.contents import Contents
+
+    contents = Contents.of(case, result, asked.assumed)
+    written: list[Path] = []
+    if places.report is not None:
+        from opensqt.backtest.report.page import write_page
+
+        write_page(places.report, contents)
+        written.append(places.report)
+    if places.parquet is not None:
+        from opensqt.backtest.report.as_parquet import write_parquet
+
+        written += write_parquet(places.parquet, contents)
+    if places.json == STDOUT:
+        output.json(report_json(contents))
+        return
+    if places.json is not None:
+        write_json(places.json, contents)
+        written.append(places.json)
+    print_summary(output, contents)
+    for path in written:
+        output.line(f"written: {path}")
