@@ -30,7 +30,7 @@ class RandomMarket:
 
     description = "a random walk"
 
-    def __init__(self, seed: int = 1, ticks: int = 1500) -> None:
+    def __init__(self, seed: int = 1, ticks: int = 1200) -> None:
         self._seed = seed
         self._ticks = ticks
 

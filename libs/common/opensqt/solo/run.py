@@ -31,6 +31,9 @@ from opensqt.solo.request_log import KeptMarket, RequestLog, read_market
 BURST_MAX: Final = 200
 """Ticks played before signals get their turn."""
 
+LOOK_NS: Final = 10**9
+"""Between two looks at what is in doubt and what has not been saved for long, of market time."""
+
 ALWAYS_FRESH: Final = FreshnessBounds(price_ns=2**62, price_silence_ns=2**62)
 """A recording that says nothing for a while has nothing to say: its prices do not grow old."""
 
@@ -64,6 +67,7 @@ class SoloRun:
         self._store = SqliteCheckpoints(checkpoints, beside=self._log.write)
         self._exchange = SoloExchange(self.market)
         self._engine: SimpleEngine | None = None
+        self._next_look_ns = 0
         self._told: tuple[Decimal | None, ...] = ()
 
     @property
@@ -150,8 +154,10 @@ class SoloRun:
         for candle in self.market.take_closed():
             engine.hear_candle(candle)
         await self._tell_price()
-        await engine.on_time()
-        await self._tell_orders()
+        if self.market.now_ns() >= self._next_look_ns:
+            self._next_look_ns = self.market.now_ns() + LOOK_NS
+            await engine.on_time()
+            await self._tell_orders()
 
     async def end(self) -> Comparison:
         """Save everything, and hold the bot's books against the exchange's.
