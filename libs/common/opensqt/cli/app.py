@@ -6,6 +6,7 @@ import typer
 
 import opensqt
 from opensqt.cli import (
+    backtest,
     certs,
     config,
     data,
@@ -13,6 +14,7 @@ from opensqt.cli import (
     doctor,
     export,
     fills,
+    optimize,
     orders,
     quarantine,
     risk,
@@ -55,6 +57,7 @@ def _options(
 for command in (
     up.up,
     run.run,
+    backtest.backtest,
     status.status,
     slots.slots,
     orders.orders,
@@ -62,6 +65,7 @@ for command in (
     quarantine.quarantine,
     export.export,
     diff.diff,
+    optimize.optimize,
     certs.certs,
     doctor.doctor,
 ):

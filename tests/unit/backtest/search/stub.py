@@ -9,7 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from opensqt.backtest.search.goals import Constraint, Direction, Goals, Objective
-from opensqt.backtest.search.samplers import SamplerKind
+from opensqt.backtest.search.kinds import SamplerKind
 from opensqt.backtest.search.searching import Search
 from opensqt.backtest.search.space import Choices, Range, SearchSpace, Value
 from opensqt.backtest.search.trials import Outcome, Status

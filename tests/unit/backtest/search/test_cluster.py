@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from opensqt.backtest.search.cluster import LOCAL, ClusterError, ClusterWorkers
-from opensqt.backtest.search.samplers import SamplerKind
+from opensqt.backtest.search.cluster import LOCAL, ClusterWorkers
+from opensqt.backtest.search.cluster_errors import ClusterError
+from opensqt.backtest.search.kinds import SamplerKind
 from opensqt.backtest.search.searching import Search, WindowFinding, search
 from opensqt.backtest.search.study import Study
 from opensqt.backtest.search.trials import Status

@@ -8,8 +8,15 @@ from pathlib import Path
 import pytest
 
 from opensqt.backtest.search.goals import Goals
-from opensqt.backtest.search.samplers import OtherPointsError, SamplerKind
-from opensqt.backtest.search.searching import Progress, Search, WindowFinding, search
+from opensqt.backtest.search.kinds import SamplerKind
+from opensqt.backtest.search.samplers import OtherPointsError
+from opensqt.backtest.search.searching import (
+    BacktestFailedError,
+    Progress,
+    Search,
+    WindowFinding,
+    search,
+)
 from opensqt.backtest.search.space import Range, SearchSpace
 from opensqt.backtest.search.study import Study
 from opensqt.backtest.search.trials import Outcome, Status, Trial
@@ -250,5 +257,5 @@ def test_a_worker_that_cannot_begin_says_why() -> None:
         def open(self) -> Evaluator:
             raise FileNotFoundError("no such market")
 
-    (finding,) = found(plan(trials=8), setup=Broken())
-    assert {t.outcome.why for t in finding.trials} == {"FileNotFoundError: no such market"}
+    with pytest.raises(BacktestFailedError, match="FileNotFoundError: no such market"):
+        found(plan(trials=8), setup=Broken())

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from distributed import Client, Future, KilledWorker, LocalCluster, WorkerPlugin, wait
 
+from opensqt.backtest.search.cluster_errors import ClusterError
 from opensqt.backtest.search.trials import Outcome, Status
 from opensqt.backtest.search.workers import Evaluator, Setup, Task, judge_task, open_setup
 
@@ -19,10 +20,6 @@ LOOK_S: Final = 5
 ALONE_S: Final = 60
 """How long a cluster may be without workers; they may be about to be restarted."""
 PLUGIN: Final = "opensqt-search"
-
-
-class ClusterError(Exception):
-    """A cluster that does not answer, or has no workers."""
 
 
 class ClusterWorkers:

@@ -18,6 +18,11 @@ class Direction(StrEnum):
     MAXIMISE = "maximise"
     MINIMISE = "minimise"
 
+    @classmethod
+    def _missing_(cls, value: object) -> "Direction | None":
+        spellings = {"maximize": cls.MAXIMISE, "minimize": cls.MINIMISE}
+        return spellings.get(str(value))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Objective:
@@ -25,6 +30,11 @@ class Objective:
 
     measure: str
     direction: Direction
+
+    @property
+    def sign(self) -> int:
+        """What turns values around so that less is better."""
+        return -1 if self.direction is Direction.MAXIMISE else 1
 
     def better(self, left: Decimal, right: Decimal) -> bool:
         """Whether the left value is better than the right one."""
@@ -62,11 +72,16 @@ class Goals:
     """The first one decides between equals."""
     constraints: tuple[Constraint, ...] = ()
 
-    def missing(self, measures: Measures) -> tuple[str, ...]:
-        """The measures that are asked for and cannot be told."""
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """The measures that are asked for, each once."""
         wanted = [goal.measure for goal in self.objectives]
         wanted += [bound.measure for bound in self.constraints]
-        return tuple(name for name in dict.fromkeys(wanted) if measures.get(name) is None)
+        return tuple(dict.fromkeys(wanted))
+
+    def missing(self, measures: Measures) -> tuple[str, ...]:
+        """The measures that are asked for and cannot be told."""
+        return tuple(name for name in self.measures if measures.get(name) is None)
 
     def values(self, measures: Measures) -> tuple[Decimal, ...]:
         """The objectives' values; none of them may be missing."""
@@ -97,7 +112,7 @@ def _told(measures: Measures, name: str) -> Decimal:
 
 def order(goals: Goals) -> Callable[[Sequence[Decimal]], tuple[Decimal, ...]]:
     """A sorting key over objectives' values: the best of the first objective comes first."""
-    signs = [-1 if goal.direction is Direction.MAXIMISE else 1 for goal in goals.objectives]
+    signs = [goal.sign for goal in goals.objectives]
     return lambda values: tuple(sign * value for sign, value in zip(signs, values, strict=True))
 
 

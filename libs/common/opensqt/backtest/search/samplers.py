@@ -10,7 +10,6 @@ import hashlib
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from enum import StrEnum
 from itertools import islice
 from typing import Any
 
@@ -20,30 +19,9 @@ from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESample
 from optuna.trial import TrialState, create_trial
 
 from opensqt.backtest.search.goals import Direction, Goals
+from opensqt.backtest.search.kinds import SamplerKind
 from opensqt.backtest.search.space import Choices, Point, Range, SearchSpace
 from opensqt.backtest.search.trials import Trial
-
-
-class SamplerKind(StrEnum):
-    """How points are chosen."""
-
-    GRID = "grid"
-    """Every point of the lattice, or evenly spread ones where the space says how many."""
-    RANDOM = "random"
-    """Points at random."""
-    BAYESIAN = "bayesian"
-    """Where it did well before: the tree-structured Parzen estimator."""
-    EVOLUTION = "evolution"
-    """By crossing the best of several objectives: NSGA-II, a batch being a generation."""
-
-
-DEFAULT_BATCH = {
-    SamplerKind.GRID: 64,
-    SamplerKind.RANDOM: 64,
-    SamplerKind.BAYESIAN: 16,
-    SamplerKind.EVOLUTION: 32,
-}
-"""Trials of a batch. The larger it is, the more workers are kept busy, the later is learned."""
 
 
 class Sampler(ABC):

@@ -4,10 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from opensqt.backtest.search.goals import Goals, balanced, pareto_front
-from opensqt.backtest.search.samplers import SamplerKind, make_sampler
+from opensqt.backtest.search.kinds import SamplerKind
+from opensqt.backtest.search.samplers import make_sampler
 from opensqt.backtest.search.space import Point, SearchSpace
 from opensqt.backtest.search.study import Study
-from opensqt.backtest.search.trials import Outcome, Trial
+from opensqt.backtest.search.trials import Outcome, Status, Trial
 from opensqt.backtest.search.walk import Span, Window
 from opensqt.backtest.search.workers import Task, Workers
 
@@ -71,6 +72,10 @@ class Progress:
     """Of this window, by the first objective."""
 
 
+class BacktestFailedError(Exception):
+    """Not even the bot as it is configured could be backtested: no trial would be."""
+
+
 Watch = Callable[[Progress], None]
 
 
@@ -84,6 +89,7 @@ def search(plan: Search, study: Study, workers: Workers, watch: Watch) -> tuple[
         watch: Called after each trial.
 
     Raises:
+        BacktestFailedError: Not even the unchanged bot can be backtested.
         OtherPointsError: The study was made by another version of the sampler.
         StudyError: The study cannot be written.
     """
@@ -101,10 +107,10 @@ class _Searching:
 
     def _search_window(self, window: Window) -> WindowFinding:
         self._best = None
+        unchanged = self._judge_beside(window, UNCHANGED_IN_TRAINING, None, window.train)
         trials = self._trials_of(window)
         front = front_of(trials, self._plan.goals)
         chosen = choose(front, self._plan.goals)
-        unchanged = self._judge_beside(window, UNCHANGED_IN_TRAINING, None, window.train)
         test = unchanged_test = None
         if window.test:
             unchanged_test = self._judge_beside(window, UNCHANGED, None, window.test)
@@ -201,6 +207,8 @@ class _Searching:
             return stored[number].outcome
         settings = self._plan.space.settings(point) if trial else {}
         ((_, outcome),) = self._workers.judge([Task(number=number, settings=settings, span=span)])
+        if trial is None and outcome.status in (Status.FAILED, Status.DIED):
+            raise BacktestFailedError(outcome.why)
         judged = Trial(number=number, point=point, outcome=outcome)
         self._study.add(_beside(window), [judged])
         self._step(window, 1, recalled=0)

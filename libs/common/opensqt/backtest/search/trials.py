@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
 from enum import StrEnum
 
 from opensqt.backtest.search.goals import Goals, Measures
@@ -71,11 +70,3 @@ def tally(trials: Mapping[int, Trial] | tuple[Trial, ...], goals: Goals) -> dict
             kind = "feasible" if trial.feasible(goals) else "outside the constraints"
         counts[kind] = counts.get(kind, 0) + 1
     return counts
-
-
-def exact(value: float | Decimal | None) -> Decimal | None:
-    """A measure as the search keeps it; a statistic's float by its shortest text."""
-    if value is None or isinstance(value, Decimal):
-        return value
-    number = Decimal(repr(value))
-    return number if number.is_finite() else None

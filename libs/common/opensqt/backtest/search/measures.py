@@ -1,0 +1,108 @@
+"""What a backtest can be judged by: names, and what they mean."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+from opensqt.backtest.accounting import AccountBooks, account_for
+from opensqt.backtest.case import Case
+from opensqt.backtest.metrics import DAY_NS, metrics_of
+from opensqt.backtest.result import Result
+from opensqt.backtest.search.goals import Measures
+from opensqt.core.numbers import divide
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One measure."""
+
+    text: str
+    path: bool = False
+    """It takes the equity at every trade, so it is only computed when it is asked for."""
+
+
+MEASURES: Final[Mapping[str, Measure]] = {
+    "return": Measure("profit over the deposit, as a share"),
+    "return_per_day": Measure("the same for each day, so that long and short windows compare"),
+    "profit": Measure("final equity less the deposit, in quote"),
+    "grid_profit": Measure("profit of closed levels, before fees, in quote"),
+    "inventory": Measure("what is still held at the last mark, less its cost, in quote"),
+    "fees": Measure("fees paid, in quote"),
+    "funding": Measure("funding received, in quote"),
+    "forced": Measure("profit of what the exchange closed by force, in quote"),
+    "fills": Measure("how many fills"),
+    "fills_per_day": Measure("fills a day"),
+    "round_trips": Measure("how often a level was filled and closed"),
+    "turnover": Measure("price times quantity of all fills, in quote"),
+    "refused": Measure("orders that the exchange did not take"),
+    "liquidations": Measure("orders that the exchange made to close by force"),
+    "max_drawdown": Measure("largest fall of the equity, in quote", path=True),
+    "max_drawdown_share": Measure("the same, as a share of what it fell from", path=True),
+    "sharpe": Measure("Sharpe ratio, annualised", path=True),
+    "sortino": Measure("Sortino ratio, annualised", path=True),
+    "time_in_market": Measure("share of the time in which something was held", path=True),
+    "exposure_mean": Measure("mean notional held, in quote", path=True),
+    "exposure_max": Measure("largest notional held, in quote", path=True),
+    "leverage_max": Measure("largest notional over the equity at the time", path=True),
+    "liquidation_distance": Measure("nearest that liquidation came, as a share", path=True),
+}
+
+
+def judge(case: Case, result: Result, wanted: Collection[str]) -> Measures:
+    """What a run of one bot comes to.
+
+    Args:
+        case: What was run.
+        result: What came of it.
+        wanted: Measures that must be among them, as far as there is enough data.
+    """
+    (books,) = account_for(case, result).accounts
+    found = _from_books(books, result)
+    if any(MEASURES[name].path for name in wanted):
+        found |= _from_path(case, result, books)
+    return found
+
+
+def _from_books(books: AccountBooks, result: Result) -> dict[str, Decimal | None]:
+    (bot,) = books.bots
+    split = books.split
+    days = divide(Decimal(result.end_ns - result.start_ns), Decimal(DAY_NS))
+    share = divide(split.total, books.initial)
+    return {
+        "return": share,
+        "return_per_day": divide(share, days) if days else None,
+        "profit": split.total,
+        "grid_profit": split.grid,
+        "inventory": split.inventory,
+        "fees": split.fees,
+        "funding": split.funding,
+        "forced": split.forced,
+        "fills": Decimal(bot.fills),
+        "fills_per_day": divide(Decimal(bot.fills), days) if days else None,
+        "round_trips": Decimal(bot.round_trips),
+        "turnover": bot.turnover,
+        "refused": Decimal(bot.refused),
+        "liquidations": Decimal(bot.forced_closes),
+    }
+
+
+def _from_path(case: Case, result: Result, books: AccountBooks) -> dict[str, Decimal | None]:
+    metrics = metrics_of(case, result, books)
+    return {
+        "max_drawdown": metrics.max_drawdown,
+        "max_drawdown_share": exact(metrics.max_drawdown_share),
+        "sharpe": exact(metrics.sharpe),
+        "sortino": exact(metrics.sortino),
+        "time_in_market": exact(metrics.time_in_market),
+        "exposure_mean": exact(metrics.exposure_mean),
+        "exposure_max": exact(metrics.exposure_max),
+        "leverage_max": exact(metrics.leverage_max),
+        "liquidation_distance": exact(metrics.liquidation_distance_min),
+    }
+
+
+def exact(value: float | None) -> Decimal | None:
+    """A statistic as the search keeps it, by its shortest text; None: it cannot be told."""
+    number = None if value is None else Decimal(repr(float(value)))
+    return number if number is None or number.is_finite() else None
