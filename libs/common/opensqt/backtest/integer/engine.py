@@ -1,7 +1,5 @@
 """`run_integer`: a case in whole numbers, as a result."""
 
-from collections.abc import Callable
-
 import numpy as np
 
 from opensqt.backtest.case import Case, Mode
@@ -9,16 +7,14 @@ from opensqt.backtest.columns import Ints
 from opensqt.backtest.integer import slots
 from opensqt.backtest.integer.ledger import Ledger, payments_of
 from opensqt.backtest.integer.life import Life
-from opensqt.backtest.integer.margin import check_margin
+from opensqt.backtest.integer.margin import Placed, check_margin
 from opensqt.backtest.integer.ordinary import NotOrdinary, unsupported
 from opensqt.backtest.integer.scale import Scale
 from opensqt.backtest.result import BotRun, End, Fills, Orders, Result
 from opensqt.backtest.tape import Tape
 
-Progress = Callable[[int, int], None]
 
-
-def run_integer(case: Case, *, progress: Progress | None = None) -> Result:
+def run_integer(case: Case) -> Result:
     """Run a case in whole numbers.
 
     Raises:
@@ -27,14 +23,12 @@ def run_integer(case: Case, *, progress: Progress | None = None) -> Result:
     """
     if reasons := unsupported(case):
         raise NotOrdinary("; ".join(reasons))
-    if len(case.bots) > 1:
-        raise NotOrdinary("several bots")
     (bot,) = case.bots
     tape = case.tapes[bot.symbol]
     check_order(tape)
     start_ns, end_ns = span(tape)
     scale = Scale.of(case, bot, int(tape.trades.price[0]), start_ns=start_ns)
-    life = Life(scale, tape)
+    life = Life(scale, tape, end_ns=end_ns)
     rows = life.live()
     return _result(scale, tape, rows, start_ns=start_ns, end_ns=end_ns, acted=life.acted)
 
@@ -69,6 +63,7 @@ def _result(
         np.frombuffer(rows.fills, dtype=np.int64).reshape(-1, slots.FILL_WIDTH).T
     )
     price, side = orders[slots.PRICE], orders[slots.SIDE]
+    times = _Times(tape.trades.time_ns, rows.moments)
     ledger = Ledger.of(scale, side[fill_order], price[fill_order], quantity)
     payments, paid_at = payments_of(scale, tape, fill_at, ledger.position)
     closing = orders[slots.KIND] == slots.CLOSE
@@ -80,12 +75,13 @@ def _result(
         fill_at=fill_at,
         paid=payments.amount,
         paid_at=paid_at,
-        placed_at=orders[slots.PLACED],
-        ended_at=orders[slots.ENDED],
-        notional=notional if scale.neutral else np.where(closing, 0, notional),
-        side=side,
+        orders=Placed(
+            at=times.trade(orders[slots.PLACED]),
+            ended_at=times.trade(orders[slots.ENDED]),
+            notional=notional if scale.neutral else np.where(closing, 0, notional),
+            side=side,
+        ),
     )
-    time_ns = tape.trades.time_ns
     return Result(
         bots=(BotRun(identity=scale.identity, instrument=scale.instrument),),
         orders=Orders.of(
@@ -96,15 +92,15 @@ def _result(
             cycle=orders[slots.CYCLE],
             price=price,
             quantity=orders[slots.QUANTITY],
-            decided_ns=_when(time_ns, orders[slots.DECIDED]),
-            placed_ns=_when(time_ns, orders[slots.PLACED]),
-            ended_ns=_when(time_ns, orders[slots.ENDED]),
+            decided_ns=times.time_ns(orders[slots.DECIDED]),
+            placed_ns=times.time_ns(orders[slots.PLACED]),
+            ended_ns=times.time_ns(orders[slots.ENDED]),
             end=orders[slots.END],
             filled=_filled(orders[slots.END], orders[slots.QUANTITY], fill_order, quantity),
         ),
         fills=Fills.of(
             order=fill_order,
-            time_ns=time_ns[fill_at],
+            time_ns=tape.trades.time_ns[fill_at],
             price=price[fill_order],
             quantity=quantity,
             maker=np.ones(len(fill_at)),
@@ -127,8 +123,26 @@ def _filled(end: Ints, ordered: Ints, fill_order: Ints, quantity: Ints) -> Ints:
     return filled
 
 
-def _when(time_ns: Ints, trade: Ints) -> Ints:
-    """The time of each trade; -1 for never."""
-    never = trade < 0
-    times: Ints = time_ns[trade]
-    return np.where(never, -1, times) if never.any() else times
+class _Times:
+    """What the times of rows mean."""
+
+    def __init__(self, time_ns: Ints, moments: list[tuple[int, int]]) -> None:
+        self._time_ns = time_ns
+        self._moments: Ints = np.array(moments, dtype=np.int64).reshape(-1, 2)
+
+    def trade(self, at: Ints) -> Ints:
+        """The trade at or before each; -1 for never."""
+        between = at <= slots.MOMENT
+        if not between.any():
+            return at
+        trades = at.copy()
+        trades[between] = self._moments[slots.MOMENT - at[between], 0]
+        return trades
+
+    def time_ns(self, at: Ints) -> Ints:
+        """The time of each; -1 for never."""
+        times: Ints = np.where(at < 0, -1, self._time_ns[np.maximum(at, 0)])
+        between = at <= slots.MOMENT
+        if between.any():
+            times[between] = self._moments[slots.MOMENT - at[between], 1]
+        return times

@@ -77,7 +77,8 @@ def _fees(scale: Scale, price: Ints, quantity: Ints) -> Ints:
     whole, rest = np.divmod(notional * factor, unit)
     twice = 2 * rest
     up = (twice > unit) | ((twice == unit) & (whole & 1).astype(np.bool_))
-    return (whole + up) * scale.booked_money
+    fees: Ints = (whole + up) * scale.booked_money
+    return fees
 
 
 def payments_of(

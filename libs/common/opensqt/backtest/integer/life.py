@@ -5,7 +5,7 @@ order of `exact.schedule`: what filled is heard, fill by fill, at the price that
 then the price is heard; then what was decided is carried out and answered, one by one.
 """
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 
 from opensqt.backtest.integer.books import Books, Sizes
 from opensqt.backtest.integer.mind import Mind
@@ -20,6 +20,7 @@ from opensqt.backtest.integer.slots import (
     ORDER_WIDTH,
     PENDING,
     PLACED,
+    REFUSED,
     RESTS,
     Rows,
 )
@@ -32,9 +33,10 @@ class Life:
     Args:
         scale: The grid.
         tape: Its market.
+        end_ns: When the data ends: what is due by then still happens.
     """
 
-    def __init__(self, scale: Scale, tape: Tape) -> None:
+    def __init__(self, scale: Scale, tape: Tape, *, end_ns: int) -> None:
         self.rows = Rows()
         self.acted = 0
         trades = tape.trades
@@ -44,6 +46,8 @@ class Life:
         self._anchor, self._interval = scale.anchor, scale.interval
         self._prices, self._makers = trades.price.data, trades.buyer_is_maker.data
         self._quantities = trades.quantity.data
+        self._times, self._end_ns = trades.time_ns.data, end_ns
+        self._post_only = scale.grid.post_only
         self._search = Prices(trades.price)
 
     def live(self) -> Rows:
@@ -72,7 +76,7 @@ class Life:
         mind = self._mind
         trade = change = run = 0
         while change < len(at):
-            if mind.waiting or (mind.off and self._beside(trade)):
+            if mind.waiting or mind.blocked or (mind.off and self._beside(trade)):
                 trade = self._wander(trade)
                 change = bisect_right(at, trade)
                 run = bisect_right(starts, change) - 1
@@ -87,18 +91,41 @@ class Life:
             change += 1
             if change == starts[run + 1]:
                 run += 1
-        if mind.waiting or (mind.off and self._beside(trade)):
-            self._wander(trade)
+        self._wander(trade)
 
     def _wander(self, trade: int) -> int:
-        """Go from price to price: beside an order between two levels, or before one to come."""
+        """Go from price to price, and wake slots in between, as long as it takes."""
         mind, end = self._mind, len(self._prices)
-        while not self._simple or mind.waiting or (mind.off and self._beside(trade)):
-            trade = self._search.next_beyond(trade, *self._bounds())
+        while (
+            not self._simple or mind.waiting or mind.blocked or (mind.off and self._beside(trade))
+        ):
+            wake = self._next_wake()
+            trade = min(self._search.next_beyond(trade, *self._bounds()), wake)
             if trade >= end:
+                self._wake_until(self._end_ns)
                 return end
+            self._wake_until(self._times[trade])
             self._act(trade)
         return trade
+
+    def _next_wake(self) -> int:
+        """The trade before which the next slot that waits is woken."""
+        if not self._mind.blocked:
+            return len(self._prices)
+        first = min(slot.blocked_ns for slot in self._mind.blocked)
+        return bisect_left(self._times, first)
+
+    def _wake_until(self, time_ns: int) -> None:
+        mind = self._mind
+        while mind.blocked:
+            now_ns = min(slot.blocked_ns for slot in mind.blocked)
+            if now_ns > time_ns:
+                return
+            before = bisect_left(self._times, now_ns) - 1
+            mind.pass_price(self._prices[before] - (not self._makers[before]))
+            moment = self.rows.moment(before, now_ns)
+            mind.wake(moment, now_ns)
+            self._carry_out(moment, now_ns)
 
     def _beside(self, trade: int) -> bool:
         """Whether an order is between the two levels between which the market is."""
@@ -139,7 +166,7 @@ class Life:
             filled = self._books.through(price)
         else:
             filled = self._books.trade(
-                price, hits_bid=self._makers[trade], quantity=self._quantities[trade]
+                price, hits_bid=bool(self._makers[trade]), quantity=self._quantities[trade]
             )
         if filled:
             orders, fills = self.rows.orders, self.rows.fills
@@ -154,23 +181,28 @@ class Life:
                 mind.hear_fill(slot, quantity, trade)
         mind.hear_price(price - (not self._makers[trade]), trade)
         if mind.requests:
-            self._carry_out(trade)
+            self._carry_out(trade, self._times[trade])
 
-    def _carry_out(self, trade: int) -> None:
+    def _carry_out(self, at: int, now_ns: int) -> None:
         mind, books, orders = self._mind, self._books, self.rows.orders
         bid = mind.bid
         for slot in mind.requests:  # which grows on the way
             row = slot.number * ORDER_WIDTH
             if slot.state == PENDING:
                 if slot.price > bid if slot.side > 0 else slot.price <= bid:
-                    raise NotOrdinary("an order would take liquidity")
-                orders[row + PLACED] = trade
+                    if not self._post_only:
+                        raise NotOrdinary("an order takes liquidity")
+                    orders[row + ENDED] = at
+                    orders[row + END] = REFUSED
+                    mind.hear_refused(slot, at, now_ns)
+                    continue
+                orders[row + PLACED] = at
                 orders[row + END] = RESTS
                 books.rest(slot, bid)
                 mind.hear_placed(slot)
             else:
                 books.remove(slot)
-                orders[row + ENDED] = trade
+                orders[row + ENDED] = at
                 orders[row + END] = CANCELED
-                mind.hear_canceled(slot, trade)
+                mind.hear_canceled(slot, at)
         mind.requests.clear()

@@ -5,15 +5,27 @@ ordinary either. A position's equity is linear in the price, so between two fill
 highest price decides.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
-from numpy.typing import NDArray
 
 from opensqt.backtest.columns import Ints
 from opensqt.backtest.integer.ledger import LARGEST, Ledger
 from opensqt.backtest.integer.ordinary import NotOrdinary
 from opensqt.backtest.integer.scale import Scale
 
-Objects = NDArray[np.object_]
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Placed:
+    """The orders that the exchange took."""
+
+    at: Ints
+    """The trade at or after which it did; -1 for never."""
+    ended_at: Ints
+    """The trade at or after which it ended; -1 for never."""
+    notional: Ints
+    """In ticks times steps; 0 where it needs no margin."""
+    side: Ints
 
 
 def check_margin(
@@ -24,10 +36,7 @@ def check_margin(
     fill_at: Ints,
     paid: Ints,
     paid_at: Ints,
-    placed_at: Ints,
-    ended_at: Ints,
-    notional: Ints,
-    side: Ints,
+    orders: Placed,
 ) -> None:
     """Refuse what margin would have changed.
 
@@ -38,10 +47,7 @@ def check_margin(
         fill_at: The trade of each fill.
         paid: Amount of each funding payment.
         paid_at: The trade after each.
-        placed_at: The trade at which each order was placed.
-        ended_at: The trade at which it ended; -1 for never.
-        notional: Of each order, in ticks times steps; 0 where it needs no margin.
-        side: Of each order.
+        orders: What was placed.
 
     Raises:
         NotOrdinary: An order would have been refused, or may have been, or the account liquidated.
@@ -49,7 +55,7 @@ def check_margin(
     steps = _Account.of(scale, ledger, fill_at, paid, paid_at)
     if steps.low_equity(prices, scale) <= 0:
         raise NotOrdinary("the account comes near its liquidation")
-    _check_orders(scale, steps, prices, placed_at, ended_at, notional, side)
+    _check_orders(scale, steps, prices, orders)
 
 
 class _Account:
@@ -96,15 +102,8 @@ class _Account:
         return found
 
 
-def _check_orders(
-    scale: Scale,
-    steps: _Account,
-    prices: Ints,
-    placed_at: Ints,
-    ended_at: Ints,
-    notional: Ints,
-    side: Ints,
-) -> None:
+def _check_orders(scale: Scale, steps: _Account, prices: Ints, orders: Placed) -> None:
+    placed_at, ended_at, notional = orders.at, orders.ended_at, orders.notional
     placed = placed_at >= 0
     if not placed.any():
         return
@@ -114,8 +113,8 @@ def _check_orders(
     _fits(int(notional.max()) * len(notional) * scale.lot_money)
     held = steps.position[row] * mark
     equity = steps.base[row] + held * scale.lot_money
-    bids = _resting(at, placed_at, ended_at, np.where(side > 0, notional, 0))
-    asks = _resting(at, placed_at, ended_at, np.where(side < 0, notional, 0))
+    bids = _resting(at, placed_at, ended_at, np.where(orders.side > 0, notional, 0))
+    asks = _resting(at, placed_at, ended_at, np.where(orders.side < 0, notional, 0))
     needed = np.maximum(np.abs(held), np.maximum(np.abs(held + bids), np.abs(held - asks)))
     if bool(np.any(needed * scale.lot_money > equity * scale.leverage)):
         raise NotOrdinary("an order comes near what margin allows")

@@ -27,8 +27,8 @@ class Slot:
     """A level. Prices in ticks, quantities in steps."""
 
     __slots__ = (
-        "ahead", "birth", "cycle", "exit", "held", "kind", "left", "level", "number",
-        "off", "price", "serial", "side", "state",
+        "ahead", "birth", "blocked_ns", "cycle", "exit", "held", "kind", "left", "level", "number",
+        "off", "price", "refusals", "serial", "side", "state",
     )  # fmt: skip
 
     def __init__(self, level: int, birth: int) -> None:
@@ -40,6 +40,10 @@ class Slot:
         """Signed."""
         self.exit = 0
         self.cycle = 0
+        self.blocked_ns = 0
+        """Until when it has no order; 0 when it may."""
+        self.refusals = 0
+        """In a row."""
         # Of the order:
         self.number = -1
         """Its row."""
@@ -58,7 +62,8 @@ class Slot:
 
 ORDER_WIDTH: Final = 10
 LEVEL, SIDE, KIND, CYCLE, PRICE, QUANTITY, DECIDED, PLACED, ENDED, END = range(ORDER_WIDTH)
-"""Columns of an order's row. Times are indices of trades, -1 for never."""
+"""Columns of an order's row. Its times are indices of trades, -1 for never, and from `MOMENT` down
+moments between two trades."""
 FILL_WIDTH: Final = 3
 FILL_ORDER, FILL_AT, FILL_QUANTITY = range(FILL_WIDTH)
 """Columns of a fill's row."""
@@ -67,13 +72,25 @@ ON_ITS_WAY: Final = int(End.ON_ITS_WAY)
 RESTS: Final = int(End.OPEN)
 FILLED: Final = int(End.FILLED)
 CANCELED: Final = int(End.CANCELED)
+REFUSED: Final = int(End.REFUSED)
+
+NEVER: Final = -1
+MOMENT: Final = -2
+"""The first of `Rows.moments`; the second is one less, and so on."""
 
 
 class Rows:
     """Orders and fills as rows of whole numbers, flat."""
 
-    __slots__ = ("fills", "orders")
+    __slots__ = ("fills", "moments", "orders")
 
     def __init__(self) -> None:
         self.orders = array("q")
         self.fills = array("q")
+        self.moments: list[tuple[int, int]] = []
+        """Of what happened between two trades: the last trade before it, and its time."""
+
+    def moment(self, trade: int, time_ns: int) -> int:
+        """What a time between two trades is written down as."""
+        self.moments.append((trade, time_ns))
+        return MOMENT + 1 - len(self.moments)
