@@ -1,10 +1,14 @@
 """`run`: a case, by the fastest engine that gives the right result."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from opensqt.backtest.case import Case, Mode
 from opensqt.backtest.exact.every import run_every
+from opensqt.backtest.exact.skipping import run_skipping
 from opensqt.backtest.exact.timeline import Timeline
+from opensqt.backtest.integer.engine import run_integer
+from opensqt.backtest.integer.ordinary import NotOrdinary
 from opensqt.backtest.result import Result
 
 
@@ -25,10 +29,23 @@ def run(
         ValueError: The case contradicts itself, or its data has no price; says what is allowed.
     """
     check(case)
+    detour = ""
+    if mode in (Mode.AUTO, Mode.INTEGER):
+        try:
+            result = run_integer(case)
+        except NotOrdinary as not_ordinary:
+            detour = f"not in whole numbers: {not_ordinary.reason}"
+            if mode is Mode.INTEGER:
+                raise ValueError(f"mode integer: {not_ordinary.reason}; allowed: auto") from None
+        else:
+            if progress is not None:
+                progress(result.events, result.events)
+            return result
     timeline = Timeline.of({bot.symbol: case.tapes[bot.symbol] for bot in case.bots})
-    if mode not in (Mode.AUTO, Mode.EVERY):
-        raise ValueError(f"mode {mode}: not built yet; allowed: auto, every")
-    return run_every(case, timeline, progress)
+    if mode is Mode.EVERY:
+        return run_every(case, timeline, progress)
+    result = run_skipping(case, timeline, Mode.SKIP if mode is Mode.AUTO else mode, progress)
+    return replace(result, detours=(detour,)) if detour else result
 
 
 def check(case: Case) -> None:

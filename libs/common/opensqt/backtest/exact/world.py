@@ -72,8 +72,9 @@ class World:
 
     def happen(self, course: Course, index: int) -> None:
         """Let an event happen at the exchange; those before it have happened."""
-        self.floor.catch_up(self.happened)
-        self.happened = int(course.place[index]) + 1
+        place = int(course.place[index])
+        self.floor.catch_up(place)
+        self.happened = place + 1
         self.acted += 1
         events = self.floor.happen(course, index)
         if events:

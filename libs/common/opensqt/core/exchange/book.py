@@ -67,6 +67,11 @@ class RestingSide:
     def __len__(self) -> int:
         return len(self._orders)
 
+    @property
+    def best(self) -> Decimal | None:
+        """The best price of an order here; None when there is none."""
+        return self._ranks[0] * self._sign if self._ranks else None
+
     def rest(self, order_id: int, price: Decimal, ahead: Decimal | None) -> None:
         """Put an order at the end of the queue of its price."""
         assert order_id not in self._orders, f"order {order_id} rests already"

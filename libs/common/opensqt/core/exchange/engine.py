@@ -28,6 +28,7 @@ from opensqt.core.exchange.margin import Margin, account_margin
 from opensqt.core.exchange.market import Market, MarketTrade, Quote
 from opensqt.core.exchange.orders import Change, Order, OrderRequest
 from opensqt.core.exchange.rules import MarketRules, RuleBroken
+from opensqt.core.exchange.untouched import Solvent, Untouched, solvent
 
 
 class SimulatedExchange:
@@ -290,6 +291,14 @@ class SimulatedExchange:
                 )
             )
         return tuple(events)
+
+    def untouched(self, symbol: str) -> Untouched:
+        """Between which prices trades and quotes of a market touch no order."""
+        return self._executions.untouched(symbol)
+
+    def solvent(self) -> dict[str, Solvent] | None:
+        """Between which mark prices nobody is liquidated, by market; see `untouched.solvent`."""
+        return solvent(self.accounts.values(), self.markets)
 
     def queue_ahead(self, order: Order) -> Decimal | None:
         """The market quantity that fills before a resting order; None while it is untold."""

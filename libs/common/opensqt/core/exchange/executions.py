@@ -9,6 +9,7 @@ from opensqt.core.exchange.book import RestingSide
 from opensqt.core.exchange.events import AccountChanged, AccountReason, Event, OrderChanged
 from opensqt.core.exchange.market import Market, MarketTrade, Quote
 from opensqt.core.exchange.orders import Change, Fill, Order, TimeInForce
+from opensqt.core.exchange.untouched import Untouched
 from opensqt.core.numbers import ZERO
 from opensqt.core.orders import Side
 
@@ -112,6 +113,11 @@ class Executions:
     def queue_ahead(self, order: Order) -> Decimal | None:
         """The market quantity that fills before a resting order; None while it is untold."""
         return self._resting[order.symbol][order.side].ahead(order.order_id)
+
+    def untouched(self, symbol: str) -> Untouched:
+        """Between which prices a market's events touch no order."""
+        resting = self._resting[symbol]
+        return Untouched(above=resting[Side.BUY].best, below=resting[Side.SELL].best)
 
     def quote(self, symbol: str, quote: Quote) -> None:
         """Correct the queues by a quote."""
