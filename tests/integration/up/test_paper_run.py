@@ -14,6 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
+from opensqt.backtest.runfile import loads, read_run
 from opensqt.embedded.run_directory import RunRoot, databases
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
@@ -117,6 +118,13 @@ def test_a_run_fills_both_sides_and_the_books_agree(up: Any, directory: Path) ->
     run.wait_for("trading BTCUSDT")
     assert set(run.pids()) >= {"nats", "postgres", "paper_exchange", "state", "execution"}
     assert processes_of(directory)
+    exported = subprocess.run(
+        [*OPENSQT, "export", "--bot", "example"],
+        cwd=directory,
+        capture_output=True,
+        check=True,
+        timeout=60,
+    )
 
     code, summary = run.end()
 
@@ -133,6 +141,10 @@ def test_a_run_fills_both_sides_and_the_books_agree(up: Any, directory: Path) ->
     (over,) = RunRoot(directory / ".run").runs()
     assert not any(os.path.lexists(path) for path in databases(over.path))
     assert (over.logs / "state.log").exists()
+    whole, part = read_run(over.path / "ledger.json"), loads(exported.stdout)
+    assert whole.fills == summary["fills"]
+    assert len(whole.orders) >= summary["orders"]  # which counts those that the exchange took
+    assert {order.client_oid for order in part.orders} <= {o.client_oid for o in whole.orders}
 
 
 def test_every_service_is_killed_under_faults_and_the_books_agree(up: Any, directory: Path) -> None:

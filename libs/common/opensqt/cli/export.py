@@ -1,7 +1,9 @@
 """`opensqt export`: everything a bot ordered and traded, as a run that can be compared."""
 
 import sys
+import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -52,11 +54,12 @@ async def read_ledger_run(services: Services, bot_id: str) -> Run:
     # The orders last: a fill of one that is not among them would have nowhere to go.
     trades = await _all(state.ListTrades, ListTradesRequest(bot_id=bot_id), "trades")
     orders = await _all(state.ListOrders, ListOrdersRequest(bot_id=bot_id), "orders")
-    return run_of_ledger(
+    found = run_of_ledger(
         [decode_order(order) for order in orders],
         [decode_execution(trade) for trade in trades],
         source=f"ledger of {bot_id}",
     )
+    return replace(found, end_ns=time.time_ns())
 
 
 async def _all(call: Callable[[Any], Awaitable[Any]], request: Any, field: str) -> list[Any]:

@@ -25,8 +25,8 @@ from opensqt.embedded.stack import Stack
 from opensqt.market_maker.v1.execution_service_pb2 import GetExecutionStatusRequest
 from opensqt.runtime.config import load_config
 
-RUN_FILE = "run.json"
-"""Every order and fill, for `opensqt diff`; lies beside the logs."""
+RUN_FILE = "ledger.json"
+"""Every order and fill as the ledger has it, for `opensqt diff`; lies beside the logs."""
 LOOK_INTERVAL_S = 1.0
 PRICE_ONLY = {"price", "state"}
 """All that a strategy may wait for when the market begins: a grid is registered at a price."""
