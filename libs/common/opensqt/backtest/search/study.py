@@ -17,6 +17,8 @@ from opensqt.backtest.search.space import Point
 from opensqt.backtest.search.trials import Outcome, Status, Trial
 
 FORMAT: Final = "1"
+APPLICATION_ID: Final = int.from_bytes(b"oSQs", "big")
+"""Says in the file's head that it is a study, as SQLite intends."""
 BUSY_TIMEOUT_S: Final = 5.0
 
 _TABLES: Final = """
@@ -54,10 +56,12 @@ class Study:
             self._db = sqlite3.connect(path or ":memory:", timeout=BUSY_TIMEOUT_S)
             # Held from beginning to end: two searches on one file would mix their trials.
             self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
+            self._refuse_strange()
             # A process that dies loses nothing with these two, and no trial waits for the disk.
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = NORMAL")
             self._db.execute("BEGIN EXCLUSIVE")
+            self._db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             for statement in _TABLES.split(";"):
                 self._db.execute(statement)
             self._settle_about({"format": FORMAT, **about})
@@ -112,6 +116,13 @@ class Study:
         except sqlite3.Error as error:
             raise StudyError(f"{self._name} cannot be written: {error}") from None
         self._trials.setdefault(place, {}).update({trial.number: trial for trial in added})
+
+    def _refuse_strange(self) -> None:
+        (mark,) = self._db.execute("PRAGMA application_id").fetchone()
+        (tables,) = self._db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        if tables and mark != APPLICATION_ID:
+            self._db.close()
+            raise StudyError(f"{self._name} is no study of a search, but another database")
 
     def _settle_about(self, about: Mapping[str, str]) -> None:
         rows: list[tuple[str, str]] = self._db.execute("SELECT key, value FROM about").fetchall()
