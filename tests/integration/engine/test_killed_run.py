@@ -5,9 +5,11 @@ import json
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -52,14 +54,22 @@ def finish(process: "subprocess.Popen[str]") -> dict[str, Any]:
 
 
 def wait_for_trading(checkpoints: Path, process: "subprocess.Popen[str]") -> None:
-    """Until something was saved by this process."""
+    """Until this process has saved something beyond the tables."""
     before = checkpoints.stat().st_mtime_ns if checkpoints.exists() else 0
     log = checkpoints.with_name(checkpoints.name + "-wal")
     deadline = time.monotonic() + WAIT_S
     while process.poll() is None and time.monotonic() < deadline:
-        if log.exists() and log.stat().st_size and log.stat().st_mtime_ns > before:
+        if log.exists() and log.stat().st_mtime_ns > before and orders(checkpoints):
             return
         time.sleep(0.005)
+
+
+def orders(checkpoints: Path) -> int:
+    with closing(sqlite3.connect(f"file:{checkpoints}?mode=ro", uri=True)) as connection:
+        try:
+            return int(connection.execute("SELECT count(*) FROM orders").fetchone()[0])
+        except sqlite3.OperationalError:
+            return 0  # there are no tables yet
 
 
 @pytest.mark.invariant(1, 2)
