@@ -92,6 +92,8 @@ def metrics_of(case: Case, result: Result, books: AccountBooks) -> Metrics:
     fills = sum(bot.fills for bot in books.bots)
     turnover = sum((bot.turnover for bot in books.bots), Decimal(0))
     fallen = drawdown_of(case, result, books.name)
+    # What happens after the last price is in the final equity alone.
+    last_fall = EXACT.subtract(fallen.highest, books.final)
     sampling, returns = sampled_returns(path, result.start_ns, result.end_ns)
     per_year = YEAR_NS / (DAY_NS if sampling == "daily" else HOUR_NS)
     highest = _extremes(path, result.start_ns, result.end_ns)
@@ -100,8 +102,10 @@ def metrics_of(case: Case, result: Result, books: AccountBooks) -> Metrics:
         days=days,
         profit=EXACT.subtract(books.final, books.initial),
         return_share=float(EXACT.divide(books.split.total, books.initial)),
-        max_drawdown=fallen.max_drawdown,
-        max_drawdown_share=fallen.max_drawdown_share,
+        max_drawdown=max(fallen.max_drawdown, last_fall),
+        max_drawdown_share=max(
+            fallen.max_drawdown_share, float(EXACT.divide(last_fall, fallen.highest))
+        ),
         sampling=sampling,
         sharpe=sharpe_ratio(returns, per_year=per_year),
         sortino=sortino_ratio(returns, per_year=per_year),

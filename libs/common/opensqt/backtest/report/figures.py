@@ -175,7 +175,12 @@ def _styled(figure: go.Figure, unit: str, *, height: int, time: bool = True) -> 
         dragmode="zoom",
     )
     grid: dict[str, Any] = {"gridcolor": "#eef2f7", "zerolinecolor": "#cbd5e1"}
-    figure.update_xaxes(**grid, **({"type": "date"} if time else {}))
+    figure.update_xaxes(**grid)
+    if time:
+        # All of them from the start to the end, so that they stand under each other.
+        curves = [trace.x for trace in figure.data if len(trace.x)]
+        span = [min(float(x[0]) for x in curves), max(float(x[-1]) for x in curves)]
+        figure.update_xaxes(type="date", range=span)
     figure.update_yaxes(
         **grid, title={"text": unit, "standoff": 6}, separatethousands=True, exponentformat="none"
     )
