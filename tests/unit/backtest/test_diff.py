@@ -112,6 +112,13 @@ def test_what_is_the_same_again_ends_what_follows() -> None:
     assert [(one.kind, one.cause) for one in found] == [(K.TIME, None), (K.MISSING_ORDER, None)]
 
 
+def test_what_follows_an_order_that_was_only_late_is_another_cause() -> None:
+    late = order("100", "BUY", 1.5, fill(5, "100"), ended_ns=round(5.2 * S))  # as a ledger hears it
+    exit_a, exit_b = order("100", "SELL", 5.1), order("100", "SELL", 5.1, price=D(115))
+    found = compare(run(BUY, exit_a), run(late, exit_b)).differences
+    assert [(one.kind, one.cause) for one in found] == [(K.TIME, None), (K.PRICE, None)]
+
+
 def test_an_order_too_many_in_the_middle_leaves_the_others_paired() -> None:
     many = [order("100", "BUY", t) for t in range(0, 100, 10)]
     without = [one for one in many if one.decided_ns != 40 * S]

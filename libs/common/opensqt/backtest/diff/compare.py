@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 from opensqt.backtest.diff.clocks import apart_ns, correction_ns, shifted
 from opensqt.backtest.diff.differences import Difference, Link, differences_of
 from opensqt.backtest.diff.matching import Pair, pair_up
-from opensqt.backtest.runfile import Run
+from opensqt.backtest.runfile import Run, RunEnd, RunOrder
 from opensqt.core.numbers import plain
 
 TOLERANCE_NS: Final = 50_000_000
@@ -55,10 +55,13 @@ def compare(
         shift_ns += correction_ns(pairs)
         moved = shifted(b, -shift_ns)
         pairs = pair_up(a.orders, moved.orders, tolerance_ns=tolerance_ns)
-    found: list[Difference | Pair] = []
+    found: list[Difference | _Again] = []
     for pair in pairs:
-        found += tuple(differences_of(pair, a, moved, tolerance_ns=tolerance_ns)) or (pair,)
-    found.sort(key=_when)
+        differences = tuple(differences_of(pair, a, moved, tolerance_ns=tolerance_ns))
+        found += differences
+        if all(difference.kind.shifts_nothing for difference in differences):
+            found += _again(pair, differ=bool(differences))
+    found.sort(key=lambda item: item.time_ns)
     return Comparison(
         a=a,
         b=b,
@@ -69,30 +72,48 @@ def compare(
     )
 
 
-def _when(found: Difference | Pair) -> int:
-    """When a difference first shows, or a pair without any begins."""
-    if isinstance(found, Difference):
-        return found.time_ns
-    return found.a.first_ns or 0 if found.a is not None else 0
+@dataclass(frozen=True, slots=True)
+class _Again:
+    """From here on a slot is the same in both runs, whatever was before."""
+
+    pair: Pair
+    time_ns: int
 
 
-def _with_causes(found: list[Difference | Pair]) -> tuple[Difference, ...]:
+def _again(pair: Pair, *, differ: bool) -> tuple[_Again, ...]:
+    """When a pair's slot is the same in both: from the beginning, or once the pair has ended."""
+    assert pair.a is not None
+    assert pair.b is not None
+    if not differ:
+        return (_Again(pair, pair.a.first_ns or 0),)
+    ours, theirs = _over_ns(pair.a), _over_ns(pair.b)
+    return () if ours is None or theirs is None else (_Again(pair, max(ours, theirs)),)
+
+
+def _over_ns(order: RunOrder) -> int | None:
+    """When an order had ended on the exchange; a ledger hears of it later."""
+    if order.end is RunEnd.FILLED and order.fills:
+        return order.fills[-1].time_ns
+    return order.ended_ns
+
+
+def _with_causes(found: list[Difference | _Again]) -> tuple[Difference, ...]:
     """Say of each difference what it follows from.
 
     What follows a difference on its slot follows from it, until an order of that slot is the same
-    in both again. What follows one that changed what is held or what rests on another slot may
-    follow from it as well, for as long.
+    in both again, or was only late. What follows one that changed what is held or what rests on
+    another slot may follow from it as well, for as long.
 
     Args:
-        found: Differences, and the pairs that have none, by time.
+        found: Differences, and where slots are the same again, by time.
     """
     on_slot: dict[_Slot, int] = {}
     on_grid: defaultdict[tuple[str, str], dict[_Slot, int]] = defaultdict(dict)
     linked: list[Difference] = []
     for item in found:
-        bot, symbol, slot_price, *_ = (item if isinstance(item, Pair) else item.pair).key
+        bot, symbol, slot_price, *_ = item.pair.key
         slot, open_causes = (bot, symbol, slot_price), on_grid[bot, symbol]
-        if isinstance(item, Pair):
+        if isinstance(item, _Again):
             on_slot.pop(slot, None)
             open_causes.pop(slot, None)
             continue
