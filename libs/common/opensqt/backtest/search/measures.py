@@ -3,14 +3,23 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from enum import Enum
 from typing import Final
 
 from opensqt.backtest.accounting import AccountBooks, account_for
 from opensqt.backtest.case import Case
-from opensqt.backtest.metrics import DAY_NS, metrics_of
+from opensqt.backtest.metrics import DAY_NS, largest_fall, metrics_of
 from opensqt.backtest.result import Result
 from opensqt.backtest.search.goals import Measures
 from opensqt.core.numbers import divide
+
+
+class Source(Enum):
+    """What a measure is taken from; the dearer ones only when they are asked for."""
+
+    BOOKS = "the fills alone"
+    DRAWDOWN = "the equity at every trade"
+    PATH = "the equity and the position over time"
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +27,7 @@ class Measure:
     """One measure."""
 
     text: str
-    path: bool = False
-    """It takes the equity at every trade, so it is only computed when it is asked for."""
+    source: Source = Source.BOOKS
 
 
 MEASURES: Final[Mapping[str, Measure]] = {
@@ -37,15 +45,15 @@ MEASURES: Final[Mapping[str, Measure]] = {
     "turnover": Measure("price times quantity of all fills, in quote"),
     "refused": Measure("orders that the exchange did not take"),
     "liquidations": Measure("orders that the exchange made to close by force"),
-    "max_drawdown": Measure("largest fall of the equity, in quote", path=True),
-    "max_drawdown_share": Measure("the same, as a share of what it fell from", path=True),
-    "sharpe": Measure("Sharpe ratio, annualised", path=True),
-    "sortino": Measure("Sortino ratio, annualised", path=True),
-    "time_in_market": Measure("share of the time in which something was held", path=True),
-    "exposure_mean": Measure("mean notional held, in quote", path=True),
-    "exposure_max": Measure("largest notional held, in quote", path=True),
-    "leverage_max": Measure("largest notional over the equity at the time", path=True),
-    "liquidation_distance": Measure("nearest that liquidation came, as a share", path=True),
+    "max_drawdown": Measure("largest fall of the equity, in quote", Source.DRAWDOWN),
+    "max_drawdown_share": Measure("the same, as a share of what it fell from", Source.DRAWDOWN),
+    "sharpe": Measure("Sharpe ratio, annualised", Source.PATH),
+    "sortino": Measure("Sortino ratio, annualised", Source.PATH),
+    "time_in_market": Measure("share of the time in which something was held", Source.PATH),
+    "exposure_mean": Measure("mean notional held, in quote", Source.PATH),
+    "exposure_max": Measure("largest notional held, in quote", Source.PATH),
+    "leverage_max": Measure("largest notional over the equity at the time", Source.PATH),
+    "liquidation_distance": Measure("nearest that liquidation came, as a share", Source.PATH),
 }
 
 
@@ -59,7 +67,11 @@ def judge(case: Case, result: Result, wanted: Collection[str]) -> Measures:
     """
     (books,) = account_for(case, result).accounts
     found = _from_books(books, result)
-    if any(MEASURES[name].path for name in wanted):
+    sources = {MEASURES[name].source for name in wanted}
+    if Source.DRAWDOWN in sources:
+        fallen, share = largest_fall(case, result, books)
+        found |= {"max_drawdown": fallen, "max_drawdown_share": exact(share)}
+    if Source.PATH in sources:
         found |= _from_path(case, result, books)
     return found
 
@@ -90,8 +102,6 @@ def _from_books(books: AccountBooks, result: Result) -> dict[str, Decimal | None
 def _from_path(case: Case, result: Result, books: AccountBooks) -> dict[str, Decimal | None]:
     metrics = metrics_of(case, result, books)
     return {
-        "max_drawdown": metrics.max_drawdown,
-        "max_drawdown_share": exact(metrics.max_drawdown_share),
         "sharpe": exact(metrics.sharpe),
         "sortino": exact(metrics.sortino),
         "time_in_market": exact(metrics.time_in_market),
