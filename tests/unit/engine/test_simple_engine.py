@@ -121,9 +121,12 @@ async def test_a_gap_is_caught_up_with_before_anything_is_decided() -> None:
 
 
 @pytest.mark.parametrize("kept", ["nothing", "the orders"])
+@pytest.mark.parametrize("deaths", [0, 2])
 @virtually
-async def test_without_its_checkpoint_it_finds_its_orders_on_the_exchange(kept: str) -> None:
-    """And waits until what its lost self may have sent last has arrived."""
+async def test_without_its_checkpoint_it_finds_its_orders_on_the_exchange(
+    kept: str, deaths: int
+) -> None:
+    """And waits until what its lost self may have sent last has arrived, though it dies again."""
     world = SimpleWorld()
     async with world.running():
         await asyncio.sleep(SETTLED_S)
@@ -136,6 +139,11 @@ async def test_without_its_checkpoint_it_finds_its_orders_on_the_exchange(kept: 
         world.memory = MemoryCheckpoints()
         world.checkpoints = world.memory
         sent = len(world.venue.sent)
+        await asyncio.sleep(600)
+        for _ in range(deaths):
+            await world.make()
+            await asyncio.sleep(3)
+            await world.kill()
         began_ns = world.clock.now_ns()
         await world.make()
         await asyncio.sleep(5)

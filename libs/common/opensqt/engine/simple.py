@@ -193,6 +193,8 @@ class SimpleEngine:
                 self._checkpoints.release(self.bot.bot_id)
                 raise
             self._told_ns = self._saved_ns = found.saved_ns
+            if found.book.standing is Standing.RECONCILING:
+                self._ask_everything()
             self._grid = self._think(found.book)
             await self._act()
         if self._ticks:
@@ -348,13 +350,18 @@ class SimpleEngine:
         now_ns = self._clock.now_ns()
         price = event.last or event.bid
         assert price is not None
-        self._told_ns = now_ns - HORIZON_NS
-        # Whoever had the bot before, and lost its checkpoints, may have sent something just now.
-        self._ask_from_ns = now_ns + self._timing.quiet_ns
+        self._ask_everything()
         identity = replace(self.bot.identity(price), epoch=epoch_at(now_ns))
         self._grid = self._think(GridBook(identity=identity))
         self.save()  # the anchor is kept for ever
         return self._grid
+
+    def _ask_everything(self) -> None:
+        """Nobody has compared the grid with the exchange yet."""
+        now_ns = self._clock.now_ns()
+        self._told_ns = now_ns - HORIZON_NS
+        # Whoever had the bot before, and lost its checkpoints, may have sent something just now.
+        self._ask_from_ns = now_ns + self._timing.quiet_ns
 
     def _think(self, book: GridBook) -> _Grid:
         bot_id = self.bot.bot_id
