@@ -1,0 +1,212 @@
+"""Whole numbers against event by event: the same orders and fills, or a refusal to compute."""
+
+import os
+from dataclasses import replace
+from decimal import Decimal
+
+import numpy as np
+import pytest
+
+from opensqt.backtest.case import AccountCase, Case, Latency, Mode
+from opensqt.backtest.integer.engine import run_integer
+from opensqt.backtest.integer.ordinary import NotOrdinary, unsupported
+from opensqt.backtest.integer.scale import half_even
+from opensqt.backtest.integer.search import SEVERAL, Crossings, Prices
+from opensqt.backtest.result import End
+from opensqt.backtest.run import run
+from opensqt.backtest.tape import Marks, Quotes, Trades
+from opensqt.core.exchange.rules import Fees, Touch
+from opensqt.core.grid.book import Direction
+from opensqt.core.grid.config import AtrSpacing
+from opensqt.testing.tapes import Walk, random_case, random_tape
+
+SEEDS = int(os.environ.get("OPENSQT_INTEGER_SEEDS", "100"))
+"""Random cases that are compared; a thousand take a minute or two."""
+
+MANY = 10_000
+
+
+def ordinary(seed: int, *, trades: int = 300) -> Case:
+    """A random case without what whole numbers leave to others from the start."""
+    case = random_case(seed, trades=trades)
+    (bot,), ((symbol, tape),) = case.bots, case.tapes.items()
+    grid = replace(bot.grid, atr=None, max_open_orders=100)
+    return replace(
+        case,
+        bots=(replace(bot, grid=grid),),
+        tapes={symbol: replace(tape, quotes=Quotes.empty(), marks=Marks.empty())},
+        markets={symbol: replace(case.markets[symbol], max_open_orders=200)},
+        latency=Latency(),
+    )
+
+
+def with_rules(case: Case, **changes: object) -> Case:
+    ((symbol, rules),) = case.markets.items()
+    return replace(case, markets={symbol: replace(rules, **changes)})  # type: ignore[arg-type]
+
+
+def with_grid(case: Case, **changes: object) -> Case:
+    (bot,) = case.bots
+    return replace(case, bots=(replace(bot, grid=replace(bot.grid, **changes)),))  # type: ignore[arg-type]
+
+
+def rich(case: Case) -> Case:
+    return replace(case, accounts={"main": AccountCase(deposit=Decimal(10**7))})
+
+
+def compare(case: Case) -> str:
+    """Why it was not computed; empty when it was, and was the same."""
+    try:
+        fast = run_integer(case)
+    except NotOrdinary as reason:
+        return reason.reason
+    slow = run(case, mode=Mode.EVERY)
+    for name in ("orders", "fills", "payments", "bots"):
+        assert getattr(fast, name) == getattr(slow, name), name
+    assert fast.same_as(slow)
+    assert (fast.events, fast.mode) == (slow.events, Mode.INTEGER)
+    return ""
+
+
+def test_random_cases_come_out_as_event_by_event() -> None:
+    reasons = [compare(ordinary(seed)) for seed in range(SEEDS)]
+    assert reasons.count("") > 0.65 * SEEDS, "most are computed, or this shows little"
+    left = {reason for reason in reasons if reason}
+    assert left <= {
+        "an order comes near what margin allows",
+        "an order takes liquidity",
+        "the account comes near its liquidation",
+        "the cap on open orders binds",
+    }
+
+
+@pytest.mark.parametrize("direction", Direction)
+def test_a_long_walk_from_level_to_level(direction: Direction) -> None:
+    """Fills whole and through only: the way that jumps from one level to another."""
+    for seed in range(2):
+        case = rich(ordinary(seed))
+        case = with_rules(case, touch=Touch.NEVER, bounded=False, max_open_orders=MANY)
+        case = with_grid(
+            case, max_position=None, skew_levels=0, post_only=True, max_open_orders=MANY
+        )
+        (bot,) = case.bots
+        walk = Walk(trades=1_500, stride=(4, 30)[seed % 2], jump=0.002)
+        case = replace(
+            case,
+            bots=(replace(bot, direction=direction),),
+            tapes={bot.symbol: random_tape(seed, walk)},
+        )
+        assert compare(case) == ""
+
+
+def test_what_is_refused_waits_and_is_placed_again() -> None:
+    seen = 0
+    for seed in range(60):
+        case = rich(with_grid(ordinary(seed), post_only=True))
+        (bot,) = case.bots
+        case = replace(case, bots=(replace(bot, direction=Direction.NEUTRAL),))
+        try:
+            result = run_integer(case)
+        except NotOrdinary:
+            continue
+        if End.REFUSED in result.orders.end:
+            seen += 1
+            assert not compare(case)
+        if seen == 5:
+            return
+    pytest.fail(f"the exchange refused an order in {seen} cases only")
+
+
+def test_what_is_not_computed_is_said_beforehand() -> None:
+    case = ordinary(0)
+    (bot,), ((symbol, tape),) = case.bots, case.tapes.items()
+    quoted = random_tape(1, Walk(quotes=True, marks=True))
+    strange = {
+        "latency": replace(case, latency=Latency(order_ns=1)),
+        "several bots": replace(case, bots=(bot, bot)),
+        "a spacing that follows the ATR": with_grid(case, atr=AtrSpacing()),
+        "best prices in the data; mark prices in the data": replace(case, tapes={symbol: quoted}),
+        "no trades in the data": replace(
+            case, tapes={symbol: replace(tape, trades=Trades.empty())}
+        ),
+        "a bot that may have more open orders than the exchange takes": with_rules(
+            case, max_open_orders=99
+        ),
+    }
+    assert unsupported(case) == ()
+    for reason, other in strange.items():
+        assert "; ".join(unsupported(other)) == reason
+        with pytest.raises(NotOrdinary, match=reason):
+            run_integer(other)
+
+
+def test_a_cap_that_binds_ends_it() -> None:
+    case = with_grid(rich(ordinary(0)), max_open_orders=1, buy_levels=3, sell_levels=3)
+    case = with_grid(
+        case, quantity=Decimal("0.1"), quote_amount=None, max_position=None, skew_levels=0
+    )
+    with pytest.raises(NotOrdinary, match="cap"):
+        run_integer(case)
+
+
+def test_an_account_that_is_nearly_lost_ends_it() -> None:
+    reasons = set()
+    for seed in range(40):
+        try:
+            run_integer(ordinary(seed))
+        except NotOrdinary as reason:
+            reasons.add(reason.reason)
+    near = {"an order comes near what margin allows", "the account comes near its liquidation"}
+    assert near <= reasons
+
+
+def test_times_that_go_back_are_refused() -> None:
+    case = ordinary(0)
+    ((symbol, tape),) = case.tapes.items()
+    for name, said in (("time_ns", "times go back"), ("row", "rows repeat or go back")):
+        column = getattr(tape.trades, name).copy()
+        column[5] = column[4] - 1
+        bad = replace(tape, trades=replace(tape.trades, **{name: column}))
+        with pytest.raises(ValueError, match=said):
+            run_integer(replace(case, tapes={symbol: bad}))
+
+
+def test_runs_about_a_level_are_found() -> None:
+    #                     0    1    2   3   4    5    6    7   8   9   10
+    prices = np.array([105, 104, 99, 101, 99, 100, 100, 85, 85, 91, 100])
+    maker = np.array([True] * 5 + [True, False] + [True] * 4)
+    found = Crossings.of(prices, maker, anchor=100, interval=10)
+    assert found.at.tolist() == [2, 3, 4, 5, 6, 7, 9, 10]
+    starts = dict(zip(found.at[found.starts].tolist(), found.level, strict=True))
+    # 100 is level 0: touched and crossed until 85, which passes 100 and 90; then 90; then 100.
+    assert starts == {2: 0, 7: SEVERAL, 9: -1, 10: 0}
+
+
+def test_blocks_of_places_join(monkeypatch: pytest.MonkeyPatch) -> None:
+    trades = random_tape(3, Walk(trades=500)).trades
+    whole = Crossings.of(trades.price, trades.buyer_is_maker, anchor=9_990, interval=20)
+    monkeypatch.setattr("opensqt.backtest.integer.search.PLACES_BLOCK", 7)
+    parts = Crossings.of(trades.price, trades.buyer_is_maker, anchor=9_990, interval=20)
+    assert (whole.starts, whole.level) == (parts.starts, parts.level)
+    assert np.array_equal(whole.at, parts.at)
+
+
+@pytest.mark.parametrize("low", [-3, 9_700, 9_990])
+def test_the_next_price_beyond_is_that_of_a_plain_search(low: int) -> None:
+    prices = random_tape(3, Walk(trades=2_000)).trades.price
+    for after in (0, 1, 300, 1_998, 1_999):
+        high = low + 600
+        beyond = np.flatnonzero((prices <= low) | (prices >= high))
+        later = beyond[beyond > after]
+        expected = int(later[0]) if len(later) else len(prices)
+        assert Prices(prices).next_beyond(after, low, high) == expected
+
+
+def test_halves_are_rounded_to_the_even_one() -> None:
+    pairs = [(5, 2), (7, 2), (-5, 2), (-7, 2), (9, 4), (11, 4), (-11, 4), (0, 3), (6, 3)]
+    assert [half_even(n, d) for n, d in pairs] == [round(n / d) for n, d in pairs]
+
+
+def test_a_fee_of_many_digits_is_rounded_by_the_same_rule() -> None:
+    fees = Fees(maker=Decimal("0.00012345678901234567"))
+    assert compare(with_rules(rich(ordinary(7)), fees=fees)) == ""
