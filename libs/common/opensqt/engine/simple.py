@@ -18,7 +18,6 @@ from typing import Final
 import structlog
 
 from opensqt.core.bot_status import BotStatus, Phase, standing_problem
-from opensqt.core.errors import Refusal, RefusalReason
 from opensqt.core.events import (
     Candle,
     Forced,
@@ -27,12 +26,13 @@ from opensqt.core.events import (
     PositionUpdate,
     PriceChange,
 )
-from opensqt.core.grid.book import GridBook, GridChange, GridIdentity, Standing
+from opensqt.core.grid.book import GridBook, Standing
 from opensqt.core.grid.brain import Brain
 from opensqt.core.grid.results import Reservation
 from opensqt.core.identifiers import bot_tag, epoch_at
 from opensqt.core.risk.exposure import price_exposure
 from opensqt.engine.bot import Bot
+from opensqt.engine.keeping import Keeping
 from opensqt.engine.past import concerns, what_happened
 from opensqt.engine.sending import Sending, apply
 from opensqt.engine.settling import Settling
@@ -47,7 +47,6 @@ RETRY_NS: Final = NS_PER_S
 """Between attempts to ask an exchange that does not answer."""
 TICK_S: Final = 0.25
 
-_KEPT: Final = ("account", "symbol", "quote", "direction", "interval")
 _log = structlog.get_logger(__name__)
 
 
@@ -87,19 +86,17 @@ class SimpleEngine:
     ) -> None:
         self.bot = bot
         self._exchange = exchange
-        self._checkpoints = checkpoints
         self._clock = clock
         self._timing = timing or SimpleTiming()
+        self._keeping = Keeping(
+            bot, checkpoints=checkpoints, clock=clock, age_ns=self._timing.checkpoint_ns
+        )
         self._ticks = ticks
         self._candles = list(candles)
         self._tag = bot_tag(bot.bot_id)
         self._grid: _Grid | None = None
         self._price: PriceChange | None = None
         self._since_ns = clock.now_ns()
-        self._unsaved: list[GridChange] = []
-        self._saved_ns = 0
-        self._not_saved = ""
-        """Why the latest attempt to save failed."""
         self._told_ns = 0
         """All that happened on the exchange before this is in the book."""
         self._current = False
@@ -162,9 +159,8 @@ class SimpleEngine:
             return
         if self._current:
             await self._grid.settling.settle()
-        old = self._clock.now_ns() - self._saved_ns >= self._timing.checkpoint_ns
-        if self._not_saved or (self._unsaved and old):
-            self.save()
+        if self._keeping.due:
+            self._keeping.save(self._grid.brain.book)
         await self._act()
 
     async def catch_up(self) -> None:
@@ -185,14 +181,9 @@ class SimpleEngine:
             Refusal: BOT_DIFFERS when the checkpoint is of a bot with other parameters.
         """
         assert self._task is None, "an engine is started once"
-        found = self._checkpoints.open(self.bot.bot_id)
+        found = self._keeping.open()
         if found is not None:
-            try:
-                _refuse_other(self.bot, found.book.identity)
-            except Refusal:
-                self._checkpoints.release(self.bot.bot_id)
-                raise
-            self._told_ns = self._saved_ns = found.saved_ns
+            self._told_ns = found.saved_ns
             if found.book.standing is Standing.RECONCILING:
                 self._ask_everything()
             self._grid = self._think(found.book)
@@ -212,10 +203,10 @@ class SimpleEngine:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         try:
-            if self._grid is not None and not self.save():
-                raise CheckpointError(self._not_saved)
+            if self._grid is not None and not self._keeping.save(self._grid.brain.book):
+                raise CheckpointError(self._keeping.problem)
         finally:
-            self._checkpoints.release(self.bot.bot_id)
+            self._keeping.close()
 
     def pause(self) -> None:
         """Decide nothing until `resume`; the orders stay as they are. A restart forgets it."""
@@ -232,7 +223,7 @@ class SimpleEngine:
         missing = (
             *(() if price is not None else ("price",)),
             *(() if self._current else ("reconciliation",)),
-            *(("checkpoint",) if self._not_saved else ()),
+            *(("checkpoint",) if self._keeping.problem else ()),
             *(item for item in standing_problem(book) if item != "reconciliation"),
         )
         phase = Phase.TRADING
@@ -256,20 +247,6 @@ class SimpleEngine:
         """When something may be decided again without any event; None: no such time is known."""
         return None if self._grid is None else self._grid.brain.wakes_ns(self._clock.now_ns())
 
-    def save(self) -> bool:
-        """Make a checkpoint; whether that went well."""
-        assert self._grid is not None, "there is nothing to save before the first price"
-        now_ns = self._clock.now_ns()
-        try:
-            self._checkpoints.save(self._grid.brain.book, self._unsaved, now_ns=now_ns)
-        except CheckpointError as error:
-            self._not_saved = str(error)
-            _log.error("checkpoint_not_saved", bot=self.bot.bot_id, problem=self._not_saved)
-            return False
-        self._not_saved, self._saved_ns = "", now_ns
-        self._unsaved.clear()
-        return True
-
     # --- the loop --------------------------------------------------------------------------------
 
     async def _act(self) -> None:
@@ -292,12 +269,12 @@ class SimpleEngine:
         if not self._current and not self._stopping:
             await self._learn(grid)
         while (reservation := self._decide(grid.brain)) is not None:
-            if not self.save():
+            if not self._keeping.save(grid.brain.book):
                 return  # not sent: it settles like any order that never arrived
             await grid.sending.send(reservation)
 
     def _decide(self, brain: Brain) -> Reservation | None:
-        stopped = self._stopping or self._paused or bool(self._not_saved)
+        stopped = self._stopping or self._paused or bool(self._keeping.problem)
         if self._price is None or not self._current or stopped:
             return None
         now_ns = self._clock.now_ns()
@@ -353,7 +330,7 @@ class SimpleEngine:
         self._ask_everything()
         identity = replace(self.bot.identity(price), epoch=epoch_at(now_ns))
         self._grid = self._think(GridBook(identity=identity))
-        self.save()  # the anchor is kept for ever
+        self._keeping.save(self._grid.brain.book)  # the anchor is kept for ever
         return self._grid
 
     def _ask_everything(self) -> None:
@@ -364,13 +341,12 @@ class SimpleEngine:
         self._ask_from_ns = now_ns + self._timing.quiet_ns
 
     def _think(self, book: GridBook) -> _Grid:
-        bot_id = self.bot.bot_id
         brain = Brain(
             book,
             config=self.bot.grid,
             instrument=self.bot.instrument,
-            recall=lambda client_oid: self._checkpoints.order(bot_id, client_oid),
-            on_change=self._unsaved.append,
+            recall=self._keeping.recall,
+            on_change=self._keeping.note,
         )
         for candle in self._candles:
             brain.hear_candle(candle)
@@ -385,16 +361,3 @@ class SimpleEngine:
             in_flight=sending.in_flight,
         )
         return _Grid(brain=brain, sending=sending, settling=settling)
-
-
-def _refuse_other(bot: Bot, kept: GridIdentity) -> None:
-    proposed = bot.identity(kept.anchor)
-    for name in _KEPT:
-        given, registered = getattr(proposed, name), getattr(kept, name)
-        if given != registered:
-            raise Refusal(
-                RefusalReason.BOT_DIFFERS,
-                field=f"bot.{name}",
-                value=given,
-                allowed=f"{registered}, as in its checkpoint, or another bot id",
-            )
