@@ -14,7 +14,7 @@ from opensqt.cli.up import parse_duration
 ROOT = Path(__file__).resolve().parents[3]
 COMMANDS = (
     *(["up"], ["run"], ["status"], ["slots"], ["orders"], ["fills"], ["certs"], ["doctor"]),
-    *(["quarantine"], ["bots", "halt"], ["bots", "resume"]),
+    *(["quarantine"], ["bots", "halt"], ["bots", "resume"], ["diff"]),
     *(["risk", "status"], ["risk", "trip"], ["risk", "reset"]),
     *(["config", "check"], ["config", "schema"]),
 )
