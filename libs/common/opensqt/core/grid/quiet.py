@@ -1,7 +1,7 @@
 """Quiet bands: the prices between which a strategy that has nothing to do goes on having nothing.
 
-A decision looks at best bid and ask in few ways: in which level's cell they are, whether an exit
-is within reach or has been passed, and which of two orders is nearer. Each of these stays as it is
+A decision looks at best bid and ask in few ways: which levels its windows have, whether an exit is
+within reach or has been passed, and which of two orders is nearer. Each of these stays as it is
 between two bounds; the band is what is between all of them. It is never wider than that, and where
 nothing simple can be said it is the present price alone.
 
@@ -11,6 +11,7 @@ It is meant for markets whose prices are whole ticks.
 
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Final
 
 from opensqt.core.actions import Place
 from opensqt.core.grid.book import Direction, Slot
@@ -18,7 +19,10 @@ from opensqt.core.grid.strategy import Decision
 from opensqt.core.grid.windows import Windows
 from opensqt.core.instrument import InstrumentRuleError
 from opensqt.core.numbers import ZERO, ceil_to, floor_to
-from opensqt.core.orders import Side
+from opensqt.core.orders import Order, Purpose, Side
+
+STEPS_MAX: Final = 64
+"""Levels that a band reaches beyond the market's own, at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,10 +53,10 @@ def quiet_band(decision: Decision) -> Band | None:
     windows = decision.windows
     if decision.actions or windows is None:
         return None
-    narrowing = _Narrowing(windows)
+    narrowing = _Narrowing(windows, decision.keep)
     try:
         if decision.opening:
-            narrowing.keep_cells()
+            narrowing.keep_cells(nothing_wanted=not decision.wanted)
         for slot in windows.book.slots.values():
             if slot.position_qty and windows.ready(slot):
                 narrowing.keep_exit(slot)
@@ -67,8 +71,9 @@ def quiet_band(decision: Decision) -> Band | None:
 class _Narrowing:
     """A band that gets narrower with everything that is to stay as it is."""
 
-    def __init__(self, windows: Windows) -> None:
+    def __init__(self, windows: Windows, keep: tuple[Order, ...]) -> None:
         self._windows = windows
+        self._keep = keep
         self._tick = windows.market.instrument.tick_size
         self._bid_min: list[Decimal] = []
         self._bid_max: list[Decimal] = []
@@ -83,19 +88,62 @@ class _Narrowing:
             ask_max=min(self._ask_max, default=None),
         )
 
-    def keep_cells(self) -> None:
-        """The highest level to buy at and the lowest one to sell at stay the same."""
-        windows, tick = self._windows, self._tick
-        identity = windows.book.identity
-        lattice = identity.lattice
-        if identity.direction is not Direction.SHORT:
+    def keep_cells(self, *, nothing_wanted: bool) -> None:
+        """Whatever levels the market is at, nothing is missing there, and nothing out of place."""
+        windows, tick, lattice = self._windows, self._tick, self._windows.lattice
+        direction = windows.book.identity.direction
+        if direction is not Direction.SHORT:
             level = lattice.at_or_below(windows.ask - tick)
-            self._ask_min.append(ceil_to(lattice.price(level) + tick, tick))
-            self._ask_max.append(self._below(lattice.price(level + 1) + tick))
-        if identity.direction is not Direction.LONG:
+            up, down = self._steps(Side.BUY) if nothing_wanted else (0, 0)
+            self._ask_min.append(ceil_to(lattice.price(level - down) + tick, tick))
+            self._ask_max.append(self._below(lattice.price(level + up + 1) + tick))
+        if direction is not Direction.LONG:
             level = lattice.at_or_above(windows.bid + tick)
-            self._bid_max.append(floor_to(lattice.price(level) - tick, tick))
-            self._bid_min.append(self._above(lattice.price(level - 1) - tick))
+            up, down = self._steps(Side.SELL) if nothing_wanted else (0, 0)
+            self._bid_max.append(floor_to(lattice.price(level + down) - tick, tick))
+            self._bid_min.append(self._above(lattice.price(level - up - 1) - tick))
+
+    def _steps(self, side: Side) -> tuple[int, int]:
+        """By how many levels a side's window may move: toward the market, and back.
+
+        With every step one end of the window takes in a level and the other one gives one up. As
+        long as the ones at which nothing can be opened come and go, nothing becomes missing: the
+        levels in between, and what they come to together, stay what they were.
+        """
+        windows = self._windows
+        sign, depth = side.sign, windows.depth(side)
+        if not depth:
+            return STEPS_MAX, STEPS_MAX
+        top = windows.top_buy if side is Side.BUY else windows.bottom_sell
+        farthest = self._farthest(side)
+        slack = windows.config.slack_levels * windows.spacing
+        up = 0
+        while up < STEPS_MAX and self._nothing_at(top + sign * (up + 1)):
+            # The farthest order must not fall out of the window, slack included.
+            if farthest is not None and (top - farthest) * sign + up + 1 >= depth + slack:
+                break
+            up += 1
+        down = 0
+        while down < STEPS_MAX and self._nothing_at(top - sign * down):
+            if not self._nothing_at(top - sign * (down + depth)):
+                break
+            down += 1
+        return up, down
+
+    def _nothing_at(self, level: int) -> bool:
+        windows = self._windows
+        if level % windows.spacing:
+            return True  # not in use
+        return windows.occupied(windows.lattice.price(level))
+
+    def _farthest(self, side: Side) -> int | None:
+        """The level of the opening order that rests farthest from the market."""
+        levels = [
+            self._windows.lattice.nearest(order.slot_price) * side.sign
+            for order in self._keep
+            if order.purpose is Purpose.OPEN and order.side is side
+        ]
+        return min(levels) * side.sign if levels else None
 
     def keep_exit(self, slot: Slot) -> None:
         """A holding's exit stays within reach, or out of it, and at its price."""

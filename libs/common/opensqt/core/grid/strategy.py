@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from opensqt.core.actions import Action, Cancel, Place
-from opensqt.core.grid.book import GridBook, Standing
+from opensqt.core.grid.book import GridBook, Slot, Standing
 from opensqt.core.grid.config import GridConfig
 from opensqt.core.grid.windows import MarketView, Windows
 from opensqt.core.numbers import ZERO
-from opensqt.core.orders import Order, Purpose
+from opensqt.core.orders import Order, Purpose, Side
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +66,7 @@ def decide(book: GridBook, market: MarketView, config: GridConfig) -> Decision:
         market = replace(market, exposure_allowed=False)
     wanted = windows.closings() + (windows.openings() if market.exposure_allowed else ())
     keep, cancel = _sort_out(book, market, windows)
-    live = book.live_orders()
+    live = [order for order in book.orders.values() if not order.status.terminal]
     in_doubt = sum(1 for o in live if not o.status.resting and not o.cancel_requested)
     places = max(0, config.max_open_orders - in_doubt)
     chosen, displaced = _under_cap(windows, keep, wanted, places)
@@ -109,14 +109,20 @@ def _sort_out(
     """
     keep: list[Order] = []
     cancel: list[Order] = []
+    above, below = windows.kept_above(), windows.kept_below()
     for order in book.orders.values():
         if not order.status.resting or order.cancel_requested:
             continue
+        slot = book.slots.get(order.slot_price)
         if order.purpose is Purpose.OPEN:
-            wanted = market.exposure_allowed and windows.keeps(order)
+            inside = (
+                order.slot_price > above if order.side is Side.BUY else order.slot_price < below
+            )
+            wanted = market.exposure_allowed and inside
         else:
-            wanted = order.remaining <= -_held(book, order) * order.side.sign
-        if not wanted or _astray(book, order):
+            held = ZERO if slot is None else slot.position_qty
+            wanted = order.remaining <= -held * order.side.sign
+        if not wanted or _astray(slot, order):
             cancel.append(order)
         else:
             keep.append(order)
@@ -124,13 +130,7 @@ def _sort_out(
     return keep, sorted(cancel, key=lambda o: (windows.distance(o.price), o.client_oid))
 
 
-def _held(book: GridBook, order: Order) -> Decimal:
-    slot = book.slots.get(order.slot_price)
-    return ZERO if slot is None else slot.position_qty
-
-
-def _astray(book: GridBook, order: Order) -> bool:
-    slot = book.slots.get(order.slot_price)
+def _astray(slot: Slot | None, order: Order) -> bool:
     own = None if slot is None else slot.order
     return own is not None and own.client_oid != order.client_oid
 

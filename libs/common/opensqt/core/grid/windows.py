@@ -7,9 +7,10 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from opensqt.core.actions import Place
 from opensqt.core.grid.book import Direction, GridBook, Slot, SlotStatus
 from opensqt.core.grid.config import GridConfig
+from opensqt.core.grid.lattice import Lattice
 from opensqt.core.instrument import Instrument, InstrumentRuleError
 from opensqt.core.numbers import ZERO, divide
-from opensqt.core.orders import Order, Purpose, Side
+from opensqt.core.orders import Purpose, Side
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +35,7 @@ class Windows:
     book: GridBook
     market: MarketView
     config: GridConfig
+    lattice: Lattice
     bid: Decimal
     ask: Decimal
     spacing: int
@@ -55,6 +57,7 @@ class Windows:
             book=book,
             market=market,
             config=config,
+            lattice=lattice,
             bid=bid,
             ask=ask,
             spacing=_spacing(market, config),
@@ -72,13 +75,15 @@ class Windows:
         """How far a price is from the market, in quote."""
         return max(self.bid - price, price - self.ask, ZERO)
 
-    def keeps(self, order: Order) -> bool:
-        """Tell whether an opening order rests inside its window, slack included."""
-        level = self.book.identity.lattice.nearest(order.slot_price)
+    def kept_above(self) -> Decimal:
+        """An opening buy may rest at the levels above this one: those of its window, and slack."""
         slack = self.config.slack_levels * self.spacing
-        if order.side is Side.BUY:
-            return self.top_buy - self._depth(Side.BUY) - slack < level
-        return level < self.bottom_sell + self._depth(Side.SELL) + slack
+        return self.lattice.price(self.top_buy - self.depth(Side.BUY) - slack)
+
+    def kept_below(self) -> Decimal:
+        """An opening sell may rest at the levels below this one."""
+        slack = self.config.slack_levels * self.spacing
+        return self.lattice.price(self.bottom_sell + self.depth(Side.SELL) + slack)
 
     def closings(self) -> tuple[Place, ...]:
         """A closing order for every holding whose exit is inside the window and has none yet.
@@ -120,19 +125,11 @@ class Windows:
         return tuple(places)
 
     def _openings(self, side: Side, taken: frozenset[Decimal]) -> Iterator[Place]:
-        # Counted by direction, not net: closing the other direction's slots must not let the
-        # account pass its bound either.
-        held = (slot.position_qty * side.sign for slot in self.book.slots.values())
-        built = sum((quantity for quantity in held if quantity > 0), ZERO) + sum(
-            order.remaining
-            for order in self.book.orders.values()
-            if order.side is side and order.purpose is Purpose.OPEN and not order.status.terminal
-        )
-        lattice = self.book.identity.lattice
+        bound, lattice = self.config.max_position, self.lattice
+        built = ZERO if bound is None else self._built(side)
         for level in self._levels(side):
             price = lattice.price(level)
-            slot = self.book.slots.get(price) or Slot(price=price)
-            if price <= 0 or price in taken or slot.position_qty or not self.ready(slot):
+            if price in taken or self.occupied(price):
                 continue
             place = Place(
                 slot_price=price,
@@ -144,30 +141,49 @@ class Windows:
                 post_only=self.config.post_only,
                 exit_price=lattice.price(level + side.sign * self.spacing),
             )
-            bound = self.config.max_position
             if bound is not None and built + place.quantity > bound:
                 return
             if self._allowed(place):
                 built += place.quantity
                 yield place
 
+    def occupied(self, price: Decimal) -> bool:
+        """Tell whether nothing can be opened at a level: it has an order, a holding, a back-off."""
+        slot = self.book.slots.get(price)
+        if slot is None:
+            return price <= 0
+        return bool(slot.position_qty) or not self.ready(slot)
+
+    def _built(self, side: Side) -> Decimal:
+        """The position that holdings and live openings of a side come to.
+
+        Counted by direction, not net: closing the other direction's slots must not let the account
+        pass its bound either.
+        """
+        held = (slot.position_qty * side.sign for slot in self.book.slots.values())
+        return sum((quantity for quantity in held if quantity > 0), ZERO) + sum(
+            order.remaining
+            for order in self.book.orders.values()
+            if order.side is side and order.purpose is Purpose.OPEN and not order.status.terminal
+        )
+
     def _levels(self, side: Side) -> Iterator[int]:
         """Levels of the window that are in use, nearest first: multiples of the spacing."""
         if side is Side.BUY:
             first = self.top_buy // self.spacing * self.spacing
-            yield from range(first, self.top_buy - self._depth(side), -self.spacing)
+            yield from range(first, self.top_buy - self.depth(side), -self.spacing)
         else:
             first = -(-self.bottom_sell // self.spacing) * self.spacing
-            yield from range(first, self.bottom_sell + self._depth(side), self.spacing)
+            yield from range(first, self.bottom_sell + self.depth(side), self.spacing)
 
-    def _depth(self, side: Side) -> int:
+    def depth(self, side: Side) -> int:
         """Levels of a side's window, those that the spacing skips included."""
         count = self.config.buy_levels if side is Side.BUY else self.config.sell_levels
         return count * self.spacing
 
     def reach(self, side: Side) -> Decimal:
         """How far from the market a closing order may be, in quote."""
-        return self._depth(side) * self.book.identity.interval
+        return self.depth(side) * self.book.identity.interval
 
     def meant_exit(self, slot: Slot, side: Side) -> Decimal:
         """Where a holding is to be closed by an order of `side`."""
