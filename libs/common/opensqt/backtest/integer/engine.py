@@ -5,7 +5,7 @@ import numpy as np
 from opensqt.backtest.case import Case, Mode
 from opensqt.backtest.columns import Ints
 from opensqt.backtest.integer import slots
-from opensqt.backtest.integer.ledger import Ledger, payments_of
+from opensqt.backtest.integer.ledger import LARGEST, Ledger, payments_of
 from opensqt.backtest.integer.life import Life
 from opensqt.backtest.integer.margin import Placed, check_margin
 from opensqt.backtest.integer.ordinary import NotOrdinary, unsupported
@@ -63,6 +63,7 @@ def _result(
         np.frombuffer(rows.fills, dtype=np.int64).reshape(-1, slots.FILL_WIDTH).T
     )
     price, side = orders[slots.PRICE], orders[slots.SIDE]
+    _check_size(scale, price, orders[slots.QUANTITY])
     times = _Times(tape.trades.time_ns, rows.moments)
     ledger = Ledger.of(scale, side[fill_order], price[fill_order], quantity)
     payments, paid_at = payments_of(scale, tape, fill_at, ledger.position)
@@ -114,6 +115,14 @@ def _result(
         mode=Mode.INTEGER,
         acted=acted,
     )
+
+
+def _check_size(scale: Scale, price: Ints, quantity: Ints) -> None:
+    """Whatever is held is the sum of what was ordered, so this bounds every amount of money."""
+    if len(price):
+        all_of_it = sum(quantity.tolist()) * int(price.max()) * scale.lot_money
+        if all_of_it + abs(scale.deposit) >= LARGEST:
+            raise NotOrdinary("amounts beyond 64 bits")
 
 
 def _filled(end: Ints, ordered: Ints, fill_order: Ints, quantity: Ints) -> Ints:

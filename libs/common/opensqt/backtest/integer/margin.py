@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from opensqt.backtest.columns import Ints
-from opensqt.backtest.integer.ledger import LARGEST, Ledger
+from opensqt.backtest.integer.ledger import Ledger
 from opensqt.backtest.integer.ordinary import NotOrdinary
 from opensqt.backtest.integer.scale import Scale
 
@@ -110,7 +110,6 @@ def _check_orders(scale: Scale, steps: _Account, prices: Ints, orders: Placed) -
     at = placed_at[placed]
     row = steps.when(at)
     mark = prices[at]
-    _fits(int(notional.max()) * len(notional) * scale.lot_money)
     held = steps.position[row] * mark
     equity = steps.base[row] + held * scale.lot_money
     bids = _resting(at, placed_at, ended_at, np.where(orders.side > 0, notional, 0))
@@ -135,8 +134,3 @@ def _resting(at: Ints, placed_at: Ints, ended_at: Ints, notional: Ints) -> Ints:
 def _running(at: Ints, amounts: Ints) -> tuple[Ints, Ints]:
     order = np.argsort(at, kind="stable")
     return at[order], np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(amounts[order])])
-
-
-def _fits(largest: int) -> None:
-    if largest >= LARGEST:
-        raise NotOrdinary("amounts beyond 64 bits")

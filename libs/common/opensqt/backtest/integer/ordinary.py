@@ -73,5 +73,7 @@ def _of_tape(tape: Tape, bot: Bot) -> Iterator[str]:
         yield "mark prices in the data"
     if not len(tape.trades):
         yield "no trades in the data"
+    elif int(tape.trades.price.min()) <= 1:
+        yield "prices of a tick or none"
     if tape.tick != bot.instrument.tick_size:
         yield "data in other ticks than the instrument's"
