@@ -5,6 +5,7 @@ without rules, an interval off the tick, a quantity off the step, an order below
 two bots on one market of one account.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -15,6 +16,7 @@ import numpy as np
 
 from opensqt.backtest.candles import CandlePath, worst_path
 from opensqt.backtest.case import AccountCase, Case, Latency
+from opensqt.backtest.ordering import Parts, ranks
 from opensqt.backtest.reading import read_tape
 from opensqt.backtest.tape import RATE_UNIT, Fundings, Tape
 from opensqt.core.exchange.rules import Fees, MarketRules
@@ -71,6 +73,18 @@ def make_bots(
     return tuple(bots)
 
 
+def check_named(path: Path, symbol: str, markets: Mapping[str, MarketRules]) -> None:
+    """Refuse a file that by its name is another symbol's: most tables do not say whose they are.
+
+    Raises:
+        ConfigError: It names a symbol of the markets, and not this one.
+    """
+    words = set(re.split(r"[^A-Z0-9]+", path.name.upper()))
+    named = sorted(words & markets.keys())
+    if named and symbol not in named and path.is_file():
+        raise refuse("--data", str(path), f"data of {symbol}; by its name it is of {named[0]}")
+
+
 def check_first_price(config: BotConfig, tape: Tape, instrument: Instrument) -> None:
     """Refuse a bot whose orders the exchange would refuse at the first price of its market.
 
@@ -125,17 +139,27 @@ def with_funding(tape: Tape, assumed: BacktestConfig) -> Tape:
     every_ns = assumed.funding.interval_hours * HOUR_NS
     first, last = int(tape.trades.time_ns[0]), int(tape.trades.time_ns[-1])
     times = np.arange(-(-first // every_ns) * every_ns, last + 1, every_ns, dtype=np.int64)
-    # A settlement comes after what happened before its time, and before what happens at it.
-    after = np.searchsorted(tape.trades.time_ns, times, side="left")
     count = len(times)
+    fundings = Fundings.of(
+        time_ns=times,
+        rate=np.full(count, int(EXACT.divide(assumed.funding.rate, RATE_UNIT))),
+        interval_minutes=np.full(count, assumed.funding.interval_hours * 60),
+        row=np.arange(count),
+    )
+    # Where its time is among what happens in the market, as with fundings from a file.
+    places = ranks([tape.trades.row, tape.quotes.row, tape.marks.row])
+    parts = Parts(
+        trades=replace(tape.trades, row=places[0]),
+        quotes=replace(tape.quotes, row=places[1]),
+        marks=replace(tape.marks, row=places[2]),
+        fundings=Fundings.empty(),
+    ).with_beside(None, fundings)
     return replace(
         tape,
-        fundings=Fundings.of(
-            time_ns=times,
-            rate=np.full(count, int(EXACT.divide(assumed.funding.rate, RATE_UNIT))),
-            interval_minutes=np.full(count, assumed.funding.interval_hours * 60),
-            row=tape.trades.row[np.minimum(after, len(tape.trades) - 1)] - 1,
-        ),
+        trades=parts.trades,
+        quotes=parts.quotes,
+        marks=parts.marks,
+        fundings=parts.fundings,
     )
 
 

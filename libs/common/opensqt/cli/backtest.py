@@ -114,17 +114,22 @@ def backtest(
 ) -> None:
     """Run bots on recorded history: the code that trades live, with every assumption priced.
 
-    Orders queue, fill in parts by what really traded, arrive late, pay fees, funding and margin,
-    and are refused or liquidated as on the exchange. docs/backtest.md says how.
+    Orders queue, fill by what really traded, arrive late, pay fees, funding and
+    margin, and are refused or liquidated as on the exchange: see docs/backtest.md.
 
-    A month of BTCUSDT, with a report to look at: opensqt backtest -c config/backtest.btcusdt.yaml
+    A month of BTCUSDT, with a report to look at:
+
+    opensqt backtest -c config/backtest.btcusdt.yaml
     -d recordings/btcusdt_perp_1m_202505.csv.gz --report report.html
 
-    Two days of it, as cautious assumptions have it: the same with --from 2025-05-10
-    --to 2025-05-12 --assume config/backtest.cautious.yaml
+    Two days of it, as cautious assumptions have it, add:
 
-    Two bots that share a margin, everything as tables: opensqt backtest -c btc.yaml -c eth.yaml
-    -d my-data/ --parquet out --json run.json
+    --from 2025-05-10 --to 2025-05-12 --assume config/backtest.cautious.yaml
+
+    Two bots that share a margin, everything as tables:
+
+    opensqt backtest -c btc.yaml -c eth.yaml -d my-data/
+    --parquet out --json run.json
     """
     with command(as_json=json_out == STDOUT) as output, _refusals():
         _check_places(json_out, report, parquet)
@@ -201,7 +206,13 @@ def _check_span(start_ns: int, end_ns: int) -> None:
 
 
 def _case(asked: _Asked) -> "Case":
-    from opensqt.backtest.assembly import build_case, check_first_price, make_bots, read_market
+    from opensqt.backtest.assembly import (
+        build_case,
+        check_first_price,
+        check_named,
+        make_bots,
+        read_market,
+    )
     from opensqt.backtest.markets import load_markets
     from opensqt.backtest.run import check
 
@@ -209,6 +220,7 @@ def _case(asked: _Asked) -> "Case":
     bots = make_bots(asked.bots, markets, asked.assumed)
     tapes = {}
     for config, bot in zip(asked.bots, bots, strict=True):
+        check_named(asked.data, bot.symbol, markets)
         tape = read_market(
             asked.data,
             bot,
