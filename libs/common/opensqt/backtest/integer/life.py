@@ -91,7 +91,8 @@ class Life:
             change += 1
             if change == starts[run + 1]:
                 run += 1
-        self._wander(trade)
+        if trade < len(self._prices):
+            self._wander(trade)
 
     def _wander(self, trade: int) -> int:
         """Go from price to price, and wake slots in between, as long as it takes."""
