@@ -1,1 +1,1 @@
-"""A script for each engine, run in a process of its own; `floor` is the grid with nothing around."""
+"""A script for each engine, run in its own process; `floor` is the grid with nothing around."""
