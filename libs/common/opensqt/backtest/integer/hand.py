@@ -74,10 +74,8 @@ class Hand:
 
     # --- the windows ---------------------------------------------------------------------------
 
-    def _look_around(self) -> None:
-        self._shift((self.bid - self._anchor) // self._interval)
-
-    def _shift(self, cell: int) -> None:
+    def _look_from(self, cell: int) -> None:
+        """Put the windows around a cell of the market."""
         self._top, self._bottom = cell, cell + 1
         if self._skew and self._position:
             assert self._bound is not None
@@ -90,11 +88,11 @@ class Hand:
                 self._bottom += shift
 
     def _free(self, level: int) -> bool:
-        """Whether a level of the window wants an opening order."""
+        """Whether a level of a window wants an opening order."""
         slot = self.slots.get(level)
         if slot is not None and (slot.held or slot.state or slot.blocked_ns):
             return False
-        return self._anchor + level * self._interval > 0 and self._quantity(level)[1]
+        return (self._quantities.get(level) or self._quantity(level))[1]
 
     def _left_behind(self) -> list[Slot]:
         """The opening orders that the window has left behind."""
@@ -114,19 +112,19 @@ class Hand:
 
     # --- orders ----------------------------------------------------------------------------------
 
-    def _opening(self, level: int, side: int) -> Wanted:
+    def _opening(self, level: int, side: int) -> Wanted | None:
+        """The opening order of a level of a window, if it wants one."""
+        slot = self.slots.get(level)
+        if slot is None:
+            slot = Slot(level, -1)
+        elif slot.held or slot.state or slot.blocked_ns:
+            return None
+        quantity, taken = self._quantities.get(level) or self._quantity(level)
+        if not taken:
+            return None
         price = self._anchor + level * self._interval
-        distance = self.bid - price if side > 0 else price - self.bid - 1
-        slot = self.slots.get(level) or Slot(level, -1)
-        return (
-            max(distance, 0),
-            FAR - side,
-            slot,
-            side,
-            OPEN,
-            price,
-            self._quantity(level)[0],
-        )
+        away = self.bid - price if side > 0 else price - self.bid - 1
+        return (max(0, away), FAR - side, slot, side, OPEN, price, quantity)
 
     def _closing(self, slot: Slot) -> Wanted | None:
         held, bid = slot.held, self.bid
@@ -217,9 +215,12 @@ class Hand:
             self._highest = min(self._highest, self._bottom + self._sells + self._slack - 1)
 
     def _quantity(self, level: int) -> tuple[int, bool]:
+        """How many steps an opening order at a level has, and whether the exchange takes it."""
         known = self._quantities.get(level)
         if known is None:
-            known = self._quantities[level] = self._scale.opening_quantity(level)
+            positive = self._anchor + level * self._interval > 0
+            known = self._scale.opening_quantity(level) if positive else (0, False)
+            self._quantities[level] = known
         return known
 
 

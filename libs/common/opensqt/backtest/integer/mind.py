@@ -35,16 +35,16 @@ class Mind(Hand):
         wanted = [w for slot in self.waiting if (w := self._closing(slot))] if self.waiting else []
         if self._buys:
             levels = _newly_below(before, top, self._buys)
-            wanted += [self._opening(level, BUY) for level in levels if self._free(level)]
+            wanted += [w for level in levels if (w := self._opening(level, BUY))]
         if self._sells:
             levels = _newly_above(before + 1, top + 1, self._sells)
-            wanted += [self._opening(level, SELL) for level in levels if self._free(level)]
+            wanted += [w for level in levels if (w := self._opening(level, SELL))]
         self._emit(wanted, at)
 
     def pass_price(self, bid: int) -> None:
         """The market moved to where nothing is to be decided."""
         self.bid = bid
-        self._look_around()
+        self._look_from((bid - self._anchor) // self._interval)
 
     def hear_fill(self, slot: Slot, quantity: int, at: int) -> None:
         """An order filled, in part or whole."""
@@ -70,10 +70,10 @@ class Mind(Hand):
             return
         if not self._keeps(slot):
             self._cancel([slot])
-        elif slot.side > 0:
-            self._lowest = min(self._lowest, slot.level)
-        else:
-            self._highest = max(self._highest, slot.level)
+        elif slot.level < self._lowest and slot.side > 0:
+            self._lowest = slot.level
+        elif slot.level > self._highest and slot.side < 0:
+            self._highest = slot.level
 
     def hear_refused(self, slot: Slot, at: int, now_ns: int) -> None:
         """The exchange did not take an order: its slot waits, longer with every refusal."""
@@ -121,14 +121,12 @@ class Mind(Hand):
         """
         if self._bound is not None:
             return self._quiet_at(level - 1) and self._quiet_at(level)
-        if self._buys:
-            depth = self._buys
+        if depth := self._buys:
             if level - depth - self._slack >= self._lowest:
                 return False
             if self._free(level) or self._free(level - depth):
                 return False
-        if self._sells:
-            depth = self._sells
+        if depth := self._sells:
             if level + depth + self._slack <= self._highest:
                 return False
             if self._free(level) or self._free(level + depth):
@@ -158,7 +156,7 @@ class Mind(Hand):
 
     def _quiet_at(self, cell: int) -> bool:
         around = self._top, self._bottom
-        self._shift(cell)
+        self._look_from(cell)
         quiet = not self._openings() and not self._left_behind()
         self._top, self._bottom = around
         return quiet
@@ -166,7 +164,7 @@ class Mind(Hand):
     # --- all of it -------------------------------------------------------------------------------
 
     def _decide(self, at: int) -> None:
-        self._look_around()
+        self._look_from((self.bid - self._anchor) // self._interval)
         wanted = [w for slot in self.waiting if (w := self._closing(slot))] if self.waiting else []
         self._emit(wanted + self._openings(), at)
 
@@ -187,9 +185,10 @@ class Mind(Hand):
                 quantity, taken = self._quantity(level)
                 if self._bound is not None and built + quantity > self._bound:
                     break
-                if taken:
+                order = self._opening(level, side) if taken else None
+                if order:
                     built += quantity
-                    found.append(self._opening(level, side))
+                    found.append(order)
         return found
 
     # --- what has changed ------------------------------------------------------------------------
@@ -208,9 +207,9 @@ class Mind(Hand):
         """The opening order of a slot that is free and empty, if it is inside a window."""
         level = slot.level
         if self._top - self._buys < level <= self._top:
-            return self._opening(level, BUY) if self._free(level) else None
+            return self._opening(level, BUY)
         if self._bottom <= level < self._bottom + self._sells:
-            return self._opening(level, SELL) if self._free(level) else None
+            return self._opening(level, SELL)
         return None
 
 
