@@ -73,33 +73,28 @@ class Life:
         )
         at, starts, levels = crossings.at.data, crossings.starts, crossings.level
         starts.append(len(at))
-        mind = self._mind
+        end = len(self._prices)
         trade = change = run = 0
-        while change < len(at):
-            if mind.waiting or mind.blocked or (mind.off and self._beside(trade)):
+        while True:
+            if self._restless(trade):
                 trade = self._wander(trade)
                 change = bisect_right(at, trade)
                 run = bisect_right(starts, change) - 1
-                continue
-            level = levels[run]
-            if level != SEVERAL and self._quiet_about(level):
+            while change < len(at) and self._quiet_about(levels[run]):
                 run += 1
                 change = starts[run]
-                continue
+            if change >= len(at) or trade >= end:
+                return
             trade = at[change]
             self._act(trade)
             change += 1
             if change == starts[run + 1]:
                 run += 1
-        if trade < len(self._prices):
-            self._wander(trade)
 
     def _wander(self, trade: int) -> int:
         """Go from price to price, and wake slots in between, as long as it takes."""
-        mind, end = self._mind, len(self._prices)
-        while (
-            not self._simple or mind.waiting or mind.blocked or (mind.off and self._beside(trade))
-        ):
+        end = len(self._prices)
+        while not self._simple or self._restless(trade):
             wake = self._next_wake()
             trade = min(self._search.next_beyond(trade, *self._bounds()), wake)
             if trade >= end:
@@ -108,6 +103,16 @@ class Life:
             self._wake_until(self._times[trade])
             self._act(trade)
         return trade
+
+    def _restless(self, trade: int) -> bool:
+        """Whether levels alone do not tell what comes next.
+
+        A closing order or a slot waits, or an order between two levels is beside the market.
+        """
+        mind = self._mind
+        if mind.waiting or mind.blocked:
+            return True
+        return mind.off > 0 and self._beside(trade)
 
     def _next_wake(self) -> int:
         """The trade before which the next slot that waits is woken."""
@@ -142,6 +147,8 @@ class Life:
 
     def _quiet_about(self, level: int) -> bool:
         """Whether nothing happens while the market is about a level, near which it is."""
+        if level == SEVERAL:
+            return False
         interval, books = self._interval, self._books
         price = self._anchor + level * interval
         if books.bids and books.bids[-1][0] > price - interval:
