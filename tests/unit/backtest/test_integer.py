@@ -3,6 +3,8 @@
 import os
 from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -12,18 +14,21 @@ from opensqt.backtest.integer.engine import run_integer
 from opensqt.backtest.integer.ordinary import NotOrdinary, unsupported
 from opensqt.backtest.integer.scale import half_even
 from opensqt.backtest.integer.search import SEVERAL, Crossings, Prices
+from opensqt.backtest.reading import read_tape
 from opensqt.backtest.result import End
 from opensqt.backtest.run import run
 from opensqt.backtest.tape import Marks, Quotes, Trades
-from opensqt.core.exchange.rules import Fees, Touch
+from opensqt.core.exchange.rules import Fees, MarketRules, Touch
 from opensqt.core.grid.book import Direction
-from opensqt.core.grid.config import AtrSpacing
-from opensqt.testing.tapes import Walk, random_case, random_tape
+from opensqt.core.grid.config import AtrSpacing, GridConfig
+from opensqt.engine.bot import Bot
+from opensqt.testing.tapes import INSTRUMENT, Walk, random_case, random_tape
 
 SEEDS = int(os.environ.get("OPENSQT_INTEGER_SEEDS", "100"))
 """Random cases that are compared; a thousand take a minute or two."""
 
 MANY = 10_000
+RECORDINGS = Path(__file__).parents[3] / "recordings"
 
 
 def ordinary(seed: int, *, trades: int = 300) -> Case:
@@ -97,6 +102,64 @@ def test_a_long_walk_from_level_to_level(direction: Direction) -> None:
             tapes={bot.symbol: random_tape(seed, walk)},
         )
         assert compare(case) == ""
+
+
+class Recording(NamedTuple):
+    """A bundled market, the grid that trades it, and the engine that is the reference."""
+
+    file: str
+    tick: str
+    step: str
+    interval: str
+    quantity: str
+    other: Mode
+
+
+@pytest.mark.parametrize(
+    "recorded",
+    [
+        Recording("btcusdt_usdm_20240808.jsonl.gz", "0.1", "0.001", "5", "0.01", Mode.EVERY),
+        Recording("btcusdt_perp_1m_20250603.csv.gz", "0.1", "0.001", "50", "0.01", Mode.EVERY),
+        Recording("btcusdt_perp_1m_202505.csv.gz", "0.1", "0.001", "1000", "0.01", Mode.SKIP),
+        Recording("layerusdt_perp_1m_20250505.csv.gz", "0.0001", "1", "0.05", "100", Mode.SKIP),
+    ],
+    ids=lambda recorded: recorded.file.partition(".")[0],
+)
+@pytest.mark.parametrize("direction", [Direction.LONG, Direction.NEUTRAL])
+def test_recordings_come_out_as_with_another_engine(
+    recorded: Recording, direction: Direction
+) -> None:
+    file, tick, step, interval, quantity, other = recorded
+    instrument = replace(
+        INSTRUMENT,
+        symbol=file.split("_", maxsplit=1)[0].upper(),
+        tick_size=Decimal(tick),
+        step_size=Decimal(step),
+        min_quantity=Decimal(step),
+        max_quantity=Decimal(10_000),
+    )
+    tape = read_tape(RECORDINGS / file, instrument, trades_only=True)
+    grid = GridConfig(
+        interval=Decimal(interval), buy_levels=8, sell_levels=8, quantity=Decimal(quantity)
+    )
+    bot = Bot(
+        bot_id="btc",
+        account="main",
+        symbol=instrument.symbol,
+        direction=direction,
+        anchor=None,
+        grid=grid,
+        instrument=instrument,
+    )
+    case = Case(
+        bots=(bot,),
+        markets={bot.symbol: MarketRules(instrument=instrument)},
+        tapes={bot.symbol: tape},
+        accounts={"main": AccountCase(deposit=Decimal(100_000))},
+    )
+    fast = run_integer(case)
+    assert fast.same_as(run(case, mode=other))
+    assert len(fast.fills) > 20
 
 
 def test_what_is_refused_waits_and_is_placed_again() -> None:
