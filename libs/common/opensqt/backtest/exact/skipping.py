@@ -21,13 +21,24 @@ from opensqt.backtest.case import Case, Mode
 from opensqt.backtest.exact.desk import Desk
 from opensqt.backtest.exact.finding import Finder, Range, Skipping, Stepping
 from opensqt.backtest.exact.schedule import NO_KEY, Key, Phase
-from opensqt.backtest.exact.timeline import FAR, UNKNOWN, Course, Timeline
+from opensqt.backtest.exact.timeline import (
+    ASK,
+    BID,
+    FAR,
+    HIGH,
+    LOW,
+    MARK,
+    NEAR_HIGH,
+    NEAR_LOW,
+    UNKNOWN,
+    Course,
+    Timeline,
+)
 from opensqt.backtest.exact.world import World
 from opensqt.backtest.result import Result
 from opensqt.core.exchange.untouched import Solvent, Untouched
 from opensqt.core.numbers import ceil_to, floor_to
 
-LOW, HIGH, MARK, BID, ASK = range(5)
 REACH_MIN: Final = 256
 """How many events are looked ahead at first; more with every time that nothing is found."""
 ALWAYS: Final[tuple[Range, ...]] = (Range(LOW, FAR + 1, -FAR - 1),)
@@ -165,9 +176,10 @@ class _Floor:
             return
         tick, unit = self.course.tape.tick, self.course.mark_unit
         bid, ask = untouched.above, untouched.below
+        low, high = (NEAR_LOW, NEAR_HIGH) if untouched.settled else (LOW, HIGH)
         ranges = [
-            Range(LOW, -FAR + 1 if bid is None else _least(bid, tick) + 1),
-            Range(HIGH, most=FAR - 1 if ask is None else _most(ask, tick) - 1),
+            Range(low, -FAR + 1 if bid is None else _least(bid, tick) + 1),
+            Range(high, most=FAR - 1 if ask is None else _most(ask, tick) - 1),
         ]
         if solvent.above is not None or solvent.below is not None:
             # The bounds were divided; a unit more makes up for where that was rounded.
@@ -194,8 +206,7 @@ class _Walk:
         self._mode = mode
         make: type[Stepping | Skipping] = Stepping if mode is Mode.STEP else Skipping
         finders: dict[str, Finder] = {
-            symbol: make((course.low, course.high, course.mark, course.bid, course.ask))
-            for symbol, course in world.timeline.courses.items()
+            symbol: make(course.columns) for symbol, course in world.timeline.courses.items()
         }
         self._floors = [
             _Floor(course, finders[symbol]) for symbol, course in world.timeline.courses.items()

@@ -17,6 +17,8 @@ from opensqt.backtest.columns import Columns, Ints
 from opensqt.backtest.tape import MARK_UNIT, RATE_UNIT, Tape
 from opensqt.core.exchange.market import MarketTrade, Quote
 
+LOW, HIGH, NEAR_LOW, NEAR_HIGH, MARK, BID, ASK = range(7)
+"""Places in `Course.columns`."""
 FAR: Final = 2**62
 """Beyond every price."""
 UNKNOWN: Final = 0
@@ -51,12 +53,28 @@ class Course:
     """Lowest price that the event reaches; `-FAR` for one that concerns everybody, `FAR` for one
     that reaches none."""
     high: Ints
+    near_low: Ints
+    """The same without what a trade displays beside itself, where that matters to nobody."""
+    near_high: Ints
     mark: Ints
     """Mark price after the event; `UNKNOWN` before the first."""
     mark_unit: Decimal
 
     def __len__(self) -> int:
         return len(self.time_ns)
+
+    @property
+    def columns(self) -> tuple[Ints, ...]:
+        """What one looks through for the next event that matters."""
+        return (
+            self.low,
+            self.high,
+            self.near_low,
+            self.near_high,
+            self.mark,
+            self.bid,
+            self.ask,
+        )
 
     def before(self, place: int) -> int:
         """How many of its events are among the first `place` of all symbols."""
@@ -187,6 +205,7 @@ class _Part:
 
     def course(self, place: Ints) -> Course:
         bid, ask, low, high = self._prices()
+        near_low, near_high = self._near(low, high)
         mark, mark_unit = self._marks(bid, ask)
         return Course(
             tape=self.tape,
@@ -198,6 +217,8 @@ class _Part:
             ask=ask,
             low=low,
             high=high,
+            near_low=near_low,
+            near_high=near_high,
             mark=mark,
             mark_unit=mark_unit,
         )
@@ -225,6 +246,16 @@ class _Part:
         bid = np.where(known, bid[latest], UNKNOWN)
         ask = np.where(known, ask[latest], UNKNOWN)
         return bid, ask, low, high
+
+    def _near(self, low: Ints, high: Ints) -> tuple[Ints, Ints]:
+        """The prices that each event reaches by itself: of a trade, its own."""
+        price = self.tape.trades.price
+        if len(price) == len(self.time_ns):
+            return price, price
+        is_trade = self.kind == Kind.TRADE
+        low, high = low.copy(), high.copy()
+        low[is_trade] = high[is_trade] = price
+        return low, high
 
     def _marks(self, bid: Ints, ask: Ints) -> tuple[Ints, Decimal]:
         """Mark price after each event: as told, else the last trade, else the middle."""

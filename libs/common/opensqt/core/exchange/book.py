@@ -72,6 +72,20 @@ class RestingSide:
         """The best price of an order here; None when there is none."""
         return self._ranks[0] * self._sign if self._ranks else None
 
+    def reached_at(self, tick: Decimal) -> Decimal | None:
+        """The first price at which a trade may matter here; None when there is none."""
+        best = self.best
+        if best is None or self._touch is not Touch.NEVER:
+            return best
+        return best + tick * self._sign  # one at the price itself never fills
+
+    def settled(self, displayed: Decimal) -> bool:
+        """Tell whether a quote at the best order's price that shows so much changes no queue."""
+        if not self._ranks or self._touch is Touch.NEVER:
+            return True
+        best = self._levels[self._ranks[0]]
+        return all(one.ahead is not None and one.ahead <= displayed for one in best)
+
     def rest(self, order_id: int, price: Decimal, ahead: Decimal | None) -> None:
         """Put an order at the end of the queue of its price."""
         assert order_id not in self._orders, f"order {order_id} rests already"

@@ -116,8 +116,14 @@ class Executions:
 
     def untouched(self, symbol: str) -> Untouched:
         """Between which prices a market's events touch no order."""
-        resting = self._resting[symbol]
-        return Untouched(above=resting[Side.BUY].best, below=resting[Side.SELL].best)
+        bids, asks = self._resting[symbol][Side.BUY], self._resting[symbol][Side.SELL]
+        rules = self._markets[symbol].rules
+        tick, depth = rules.instrument.tick_size, rules.assumed_depth
+        return Untouched(
+            above=bids.reached_at(tick),
+            below=asks.reached_at(tick),
+            settled=bids.settled(depth) and asks.settled(depth),
+        )
 
     def quote(self, symbol: str, quote: Quote) -> None:
         """Correct the queues by a quote."""

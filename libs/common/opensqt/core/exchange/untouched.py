@@ -23,6 +23,8 @@ class Untouched:
     """The best of the clients' bids. A trade or a displayed bid at it, or below, may matter."""
     below: Decimal | None = None
     """The best of the clients' asks."""
+    settled: bool = False
+    """A quote that a trade implies touches nothing at the bounds either; the trade itself may."""
 
 
 @dataclass(slots=True, kw_only=True)
