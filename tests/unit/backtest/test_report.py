@@ -1,0 +1,182 @@
+"""The report: everything is in it, nothing comes from elsewhere, and it stays small."""
+
+import json
+import re
+from dataclasses import replace
+from decimal import Decimal as D
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from opensqt.backtest.case import AccountCase, Case, Mode
+from opensqt.backtest.report.as_json import report_json
+from opensqt.backtest.report.as_parquet import write_parquet
+from opensqt.backtest.report.assumptions import NOT_MODELLED
+from opensqt.backtest.report.contents import Contents
+from opensqt.backtest.report.page import page
+from opensqt.backtest.report.sampling import telling_points
+from opensqt.backtest.report.texts import money, percent, quantity
+from opensqt.backtest.run import run
+from opensqt.backtest.tape import DataNote
+from opensqt.runtime.backtest_config import BacktestConfig
+from opensqt.testing.tapes import Walk, random_case, random_cases_together, random_tape
+
+LARGEST_BYTES = 8_000_000
+
+
+def contents_of(case: Case, **assumed: object) -> Contents:
+    config = BacktestConfig.model_validate(assumed)
+    return Contents.of(case, run(case, mode=Mode.EVERY), config)
+
+
+@pytest.fixture(scope="module")
+def contents() -> Contents:
+    case = random_case(5, trades=300)
+    (symbol,) = case.tapes
+    note = DataNote(kind="gap", count=3, text="first at <line 7>")
+    tapes = {symbol: replace(case.tapes[symbol], notes=(note,), source="a <b>.csv")}
+    return contents_of(replace(case, tapes=tapes))
+
+
+def test_the_page_has_everything_and_needs_nothing(contents: Contents) -> None:
+    text = page(contents)
+    shown = text[text.index("<main>") : text.index("</main>")]
+    for heading in (
+        "Where the result comes from",
+        "Metrics",
+        "Equity and drawdown",
+        "Exposure and margin",
+        "with fills",
+        "Inventory",
+        "Fees and funding",
+        "Levels",
+        "Assumptions",
+        "Not modelled",
+        "Data",
+        "Settings",
+    ):
+        assert heading in shown
+    for assumption in contents.assumptions:
+        assert assumption.subject in shown
+    for left_out in NOT_MODELLED:
+        assert left_out.split("'")[0] in shown
+    assert "not enough data" in shown  # a Sharpe ratio of some minutes
+    assert "first at &lt;line 7&gt;" in shown
+    assert "a &lt;b&gt;.csv" in shown
+    assert not re.search(r"<(script|link|img|iframe)[^>]*(src|href)=", text)
+    assert len(text.encode()) < LARGEST_BYTES
+
+
+def test_the_plots_are_readable_json(contents: Contents) -> None:
+    found = re.findall(r"<script type='application/json'>(.*?)</script>", page(contents), re.DOTALL)
+    assert len(found) == 8
+    for figure in map(json.loads, found):
+        assert figure["data"]
+        assert figure["layout"]["height"] > 0
+
+
+def test_a_long_market_with_many_bots_stays_small() -> None:
+    case = random_cases_together(1, symbols=6, trades=60)
+    tapes = {
+        symbol: random_tape(n, Walk(trades=60_000, stride=3), case.bots[n].instrument)
+        for n, symbol in enumerate(case.tapes)
+    }
+    result = run(case, mode=Mode.EVERY)
+    last = max(int(tape.trades.time_ns[-1]) for tape in tapes.values())
+    longer = Contents.of(replace(case, tapes=tapes), replace(result, end_ns=last), BacktestConfig())
+    text = page(longer)
+    assert len(text.encode()) < LARGEST_BYTES
+    for bot in case.bots:
+        assert bot.bot_id in text
+
+
+def test_few_points_keep_every_extreme() -> None:
+    rng = np.random.default_rng(5)
+    times = np.cumsum(rng.integers(0, 1000, 100_000))
+    curve = np.cumsum(rng.normal(size=100_000))
+    curve[77_777] = 1e6
+    curve[33_333] = -1e6
+    kept = telling_points(times, (curve,), spans=200)
+    assert len(kept) <= 4 * 200
+    assert {0, 33_333, 77_777, 99_999} <= set(kept.tolist())
+    assert bool((np.diff(kept) > 0).all())
+    edges = np.linspace(times[0], times[-1], 201).astype(np.int64)
+    for begin, end in pairwise(edges.tolist()):
+        inside = (times >= begin) & (times < end)
+        chosen = curve[kept][(times[kept] >= begin) & (times[kept] < end)]
+        assert chosen.max() == curve[inside].max()
+        assert chosen.min() == curve[inside].min()
+    assert telling_points(times[:5], (curve[:5],), spans=2).tolist() == [0, 1, 2, 3, 4]
+
+
+def test_json_is_exact_and_null_where_undefined(contents: Contents) -> None:
+    told = json.loads(json.dumps(report_json(contents)))
+    (account,) = told["accounts"]
+    (books,) = contents.accounting.accounts
+    assert D(account["final"]) == books.final
+    assert D(account["pnl"]["total"]) == books.split.total
+    assert account["metrics"]["sharpe"] is None
+    assert [D(level["profit"]) for level in account["bots"][0]["levels"]] == [
+        level.profit for level in books.bots[0].levels
+    ]
+    assert told["data"] == [
+        {"symbol": "BTCUSDT", "kind": "gap", "count": 3, "text": "first at <line 7>"}
+    ]
+
+
+def test_the_tables_are_the_result(contents: Contents, tmp_path: Path) -> None:
+    tables = {path.stem: pq.read_table(path) for path in write_parquet(tmp_path / "t", contents)}
+    result, run_of_bot = contents.result, contents.result.bots[0]
+    assert {name: len(table) for name, table in tables.items() if name != "equity"} == {
+        "orders": len(result.orders),
+        "fills": len(result.fills),
+        "payments": len(result.payments),
+    }
+    prices = tables["fills"]["price"].to_pylist()
+    assert prices == [int(p) * run_of_bot.instrument.tick_size for p in result.fills.price]
+    fees = tables["fills"]["fee"].to_pylist()
+    assert sum(fees, D(0)) == contents.accounting.split.fees
+    never = (result.orders.placed_ns == -1).sum()
+    assert tables["orders"]["placed"].null_count == never
+    assert tables["equity"]["equity"][-1].as_py() == pytest.approx(float(contents.accounting.final))
+
+
+def test_what_went_wrong_is_warned_of() -> None:
+    case = random_case(9, trades=120)
+    poor = AccountCase(deposit=D(4), leverage={"BTCUSDT": 100})
+    text = page(contents_of(replace(case, accounts=dict.fromkeys(case.accounts, poor))))
+    assert "was halted: LIQUIDATION" in text
+    assert "was closed by force" in text
+    assert "forced closes" in text
+
+
+@pytest.mark.parametrize(
+    ("assumed", "says"),
+    [
+        ({"fills": {"touch": "never"}}, "only one through it does"),
+        ({"fills": {"touch": "at_once"}}, "as if nobody were before it"),
+        ({"fills": {"bounded": False}}, "fills whole orders"),
+        ({"funding": {"source": "none"}}, "Funding: none"),
+        (
+            {"funding": {"source": "constant", "rate": "0.0001", "interval_hours": 4}},
+            "0.01 % every 4 h",
+        ),
+    ],
+)
+def test_assumptions_are_said_in_words(assumed: dict[str, object], says: str) -> None:
+    said = [f"{a.subject}: {a.text}" for a in contents_of(random_case(7), **assumed).assumptions]
+    assert any(says in text for text in said), said
+
+
+def test_numbers_for_people() -> None:
+    assert [money(D(n)) for n in ("0", "-1234.567", "0.05123", "0.00001234")] == [
+        "0.00",
+        "-1,234.57",
+        "0.0512",
+        "0.00001234",
+    ]
+    assert quantity(D("1500.2500")) == "1,500.25"
+    assert (percent(0.12345), percent(None)) == ("12.35 %", "not enough data")
