@@ -37,6 +37,39 @@ class Hand:
         rows: Where its orders are written down.
     """
 
+    __slots__ = (
+        "_anchor",
+        "_bottom",
+        "_bound",
+        "_built",
+        "_buys",
+        "_cap",
+        "_count",
+        "_heard",
+        "_highest",
+        "_interval",
+        "_least",
+        "_least_notional",
+        "_live",
+        "_lowest",
+        "_most",
+        "_position",
+        "_quantities",
+        "_reach",
+        "_rows",
+        "_scale",
+        "_sells",
+        "_skew",
+        "_slack",
+        "_top",
+        "bid",
+        "blocked",
+        "off",
+        "requests",
+        "slots",
+        "waiting",
+    )
+
     def __init__(self, scale: Scale, rows: Rows) -> None:
         grid, direction = scale.grid, scale.identity.direction
         self.requests: list[Slot] = []
@@ -107,8 +140,12 @@ class Hand:
 
     def _opened(self, levels: range, side: int) -> list[Slot]:
         """Those of some levels whose opening orders rest."""
-        there = (slot for level in levels if (slot := self.slots.get(level)))
-        return [s for s in there if s.state == RESTING and not s.kind and s.side == side]
+        found = []
+        for level in levels:
+            slot = self.slots.get(level)
+            if slot and slot.state == RESTING and not slot.kind and slot.side == side:
+                found.append(slot)
+        return found
 
     # --- orders ----------------------------------------------------------------------------------
 
@@ -124,7 +161,9 @@ class Hand:
             return None
         price = self._anchor + level * self._interval
         away = self.bid - price if side > 0 else price - self.bid - 1
-        return (max(0, away), FAR - side, slot, side, OPEN, price, quantity)
+        if away < 0:  # noqa: PLR1730  # a call of max() shows here: nothing is done more often
+            away = 0
+        return (away, FAR - side, slot, side, OPEN, price, quantity)
 
     def _closing(self, slot: Slot) -> Wanted | None:
         held, bid = slot.held, self.bid
@@ -181,7 +220,7 @@ class Hand:
         self.requests.append(slot)
 
     def _cancel(self, slots: list[Slot]) -> None:
-        if len(slots) > 1 and self._sells and self._buys:
+        if self._sells and self._buys and len(slots) > 1:
             slots.sort(key=self._distance)
         for slot in slots:
             slot.state = DOOMED
@@ -209,10 +248,12 @@ class Hand:
 
     def _tighten(self) -> None:
         """What was left behind is on its way out: nothing rests beyond the window any more."""
-        if self._buys:
-            self._lowest = max(self._lowest, self._top - self._buys - self._slack + 1)
-        if self._sells:
-            self._highest = min(self._highest, self._bottom + self._sells + self._slack - 1)
+        lowest = self._top - self._buys - self._slack + 1
+        if self._buys and lowest > self._lowest:
+            self._lowest = lowest
+        highest = self._bottom + self._sells + self._slack - 1
+        if self._sells and highest < self._highest:
+            self._highest = highest
 
     def _quantity(self, level: int) -> tuple[int, bool]:
         """How many steps an opening order at a level has, and whether the exchange takes it."""

@@ -17,6 +17,8 @@ from opensqt.core.grid.draft import BACKOFF_FIRST_NS, BACKOFF_MAX_NS
 class Mind(Hand):
     """Decides for one grid."""
 
+    __slots__ = ()
+
     # --- what comes in ---------------------------------------------------------------------------
 
     def hear_price(self, bid: int, at: int) -> None:
@@ -32,7 +34,9 @@ class Mind(Hand):
         if top == before and not self.waiting:
             return
         self._top, self._bottom = top, top + 1
-        wanted = [w for slot in self.waiting if (w := self._closing(slot))] if self.waiting else []
+        wanted: list[Wanted] = []
+        if self.waiting:
+            wanted = [w for slot in self.waiting if (w := self._closing(slot))]
         if self._buys:
             levels = _newly_below(before, top, self._buys)
             wanted += [w for level in levels if (w := self._opening(level, BUY))]
