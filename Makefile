@@ -32,6 +32,7 @@ help: ## show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@echo
 	@echo 'Variables of run: SPEED=20 DURATION=30s SUMMARY=run.json FAULTS=mild CONFIG=my-bot.yaml'
+	@echo 'Variables of backtest: DATA=file-or-folder CONFIG=my-bot.yaml ASSUME=assume.yaml START=2025-05-10 END=2025-05-12'
 	@echo 'Variables of test: ARGS="tests/unit -k slots"      Python to use: PYTHON=/path/to/python3.11'
 
 # --- running -------------------------------------------------------------------------------------
@@ -42,6 +43,30 @@ run: $(RUN_STAMP) ## paper-trade a grid on recorded trades, through every servic
 
 .PHONY: research
 research: $(RESEARCH_STAMP) ## install what backtests, data and the search need
+
+# Options of `make backtest`; with DATA it runs CONFIG on that, else what the README shows.
+REPORTS := .run/reports
+BACKTEST = $(BIN)/opensqt backtest \
+	$(if $(ASSUME),--assume '$(ASSUME)') \
+	$(if $(START),--from '$(START)') \
+	$(if $(END),--to '$(END)') \
+	$(if $(MODE),--mode '$(MODE)') $(ARGS)
+
+.PHONY: backtest
+backtest: $(RESEARCH_STAMP) ## backtest a month of BTCUSDT and the week LAYERUSDT collapsed, with reports
+	@mkdir -p $(REPORTS)
+ifdef DATA
+	@$(BACKTEST) --config '$(or $(CONFIG),config/backtest.btcusdt.yaml)' --data '$(DATA)' \
+		--report $(REPORTS)/backtest.html --json $(REPORTS)/backtest.json
+else
+	@$(BACKTEST) --config '$(or $(CONFIG),config/backtest.btcusdt.yaml)' \
+		--data recordings/btcusdt_perp_1m_202505.csv.gz \
+		--report $(REPORTS)/btcusdt-month.html --json $(REPORTS)/btcusdt-month.json
+	@echo
+	@$(BACKTEST) --config config/backtest.layerusdt.yaml \
+		--data recordings/layerusdt_perp_1m_20250505.csv.gz \
+		--report $(REPORTS)/layerusdt-collapse.html --json $(REPORTS)/layerusdt-collapse.json
+endif
 
 .PHONY: doctor
 doctor: $(RUN_STAMP) ## say what this machine is missing and how to mend it

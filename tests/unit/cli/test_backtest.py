@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import sys
 from decimal import Decimal as D
 from pathlib import Path
 
@@ -10,6 +11,9 @@ from typer.testing import CliRunner, Result
 
 from opensqt.backtest.runfile import read_run
 from opensqt.cli.app import app
+from opensqt.runtime.backtest_config import BacktestConfig
+from opensqt.runtime.config import load_config
+from opensqt.runtime.exact_yaml import parse_yaml
 
 ROOT = Path(__file__).parents[3]
 BOT = (ROOT / "config/backtest.btcusdt.yaml").read_text()
@@ -43,6 +47,7 @@ def backtest(*arguments: str, bot: str | None = None, tmp_path: Path | None = No
         (["-d", DATA, "--assume", "nowhere.yaml"], "nowhere.yaml"),
         (["-d", DATA, "--report", "no/such/place.html"], "no such directory: no/such"),
         (["-d", DATA, "--mode", "magic"], "'magic' is not one of"),
+        (["-d", DATA, *SHORT, "--mode", "integer"], "mode integer: latency; allowed: auto"),
         (["-d", LAYER], "by its name it is of LAYERUSDT"),
     ],
 )
@@ -169,3 +174,24 @@ def test_what_is_assumed_changes_what_comes_of_it(tmp_path: Path) -> None:
     assert fills["whole orders"] < fills["as it is"]  # which fill in parts
     assert D(pnl["no funding"]["funding"]) == 0
     assert D(pnl["paid for longs"]["funding"]) > 0
+
+
+def test_the_example_shows_the_defaults() -> None:
+    example = load_config(BacktestConfig, ROOT / "config/backtest.example.yaml", environ={})
+    assert example == BacktestConfig()
+    written = parse_yaml((ROOT / "config/backtest.example.yaml").read_text())
+    assert set(written) == set(BacktestConfig.model_fields) - {"fees"}
+    assert (
+        load_config(BacktestConfig, ROOT / "config/backtest.cautious.yaml", environ={}) != example
+    )
+
+
+def test_without_the_libraries_of_research_it_says_how_to_get_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in [name for name in sys.modules if name.startswith("numpy")]:
+        monkeypatch.setitem(sys.modules, name, None)
+    for name in [name for name in sys.modules if name.startswith("opensqt.backtest")]:
+        monkeypatch.delitem(sys.modules, name)
+    done = backtest("-d", DATA)
+    assert (done.exit_code, "make research" in done.output) == (2, True), done.output

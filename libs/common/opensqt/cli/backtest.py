@@ -245,7 +245,12 @@ def _run(case: "Case", mode: ModeName) -> "Result":
 
     events = sum(len(tape.trades) + len(tape.quotes) for tape in case.tapes.values())
     with _progress(events) as progress:
-        return run(case, mode=Mode(mode.value), progress=progress)
+        try:
+            return run(case, mode=Mode(mode.value), progress=progress)
+        except ValueError as error:
+            if mode is ModeName.AUTO:
+                raise
+            raise CommandError(str(error), ExitCode.USAGE) from error  # not for this case
 
 
 @contextmanager

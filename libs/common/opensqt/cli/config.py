@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from opensqt.cli.connection import SERVICES, ConnectionConfig
 from opensqt.cli.exit_codes import EPILOG, ExitCode
 from opensqt.cli.output import CommandError, JsonOption, command
+from opensqt.runtime.backtest_config import BacktestConfig
 from opensqt.runtime.bot_config import BotConfig
 from opensqt.runtime.config import ConfigError, config_schema, load_config
 
@@ -22,7 +23,11 @@ app = typer.Typer(
 )
 
 PROCESSES = (*SERVICES, "paper_exchange")
-KINDS: dict[str, type[BaseModel]] = {"bot": BotConfig, "connection": ConnectionConfig}
+KINDS: dict[str, type[BaseModel]] = {
+    "bot": BotConfig,
+    "backtest": BacktestConfig,
+    "connection": ConnectionConfig,
+}
 KIND_HELP = f"One of: {', '.join((*KINDS, *PROCESSES))}."
 
 KindOption = Annotated[str, typer.Option("--kind", "-k", help=f"Whose file it is. {KIND_HELP}")]
