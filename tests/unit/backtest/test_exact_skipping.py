@@ -103,7 +103,7 @@ def test_the_fastest_that_does_it_is_taken_and_says_why_not_a_faster_one() -> No
     result = run(slow)
     assert result.mode is Mode.SKIP
     assert result.detours == ("not in whole numbers: latency; mark prices in the data",)
-    with pytest.raises(ValueError, match="mode integer: latency; .*; allowed: auto"):
+    with pytest.raises(ValueError, match=r"mode integer: latency; .*; allowed: auto"):
         run(slow, mode=Mode.INTEGER)
     assert run(slow, mode=Mode.STEP).mode is Mode.STEP
     assert run(slow, mode=Mode.EVERY).mode is Mode.EVERY
