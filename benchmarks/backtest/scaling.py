@@ -74,12 +74,15 @@ async def _candles(hours: int) -> dict[str, Any]:
     told["cold_s"] = time.perf_counter() - started
     row = (
         f"{hours // 24} days x {len(SYMBOLS)}",
-        *(report.number(told[name]) for name in ("cold_s", "read_s", "trade_s", "equity_s")),
+        *(
+            report.number(told[name])
+            for name in ("cold_s", "cpu_s", "read_s", "trade_s", "equity_s")
+        ),
         report.number(told["peak_mib"], 0),
         f"{told['ticks']:,}",
         f"{told['fills']:,}",
     )
-    header = ("one-minute candles", "cold s", "reading s", "trading s", "equity s")
+    header = ("one-minute candles", "cold s", "of it CPU s", "reading s", "trading s", "equity s")
     print(report.table("OpenSQT", (*header, "peak MiB", "ticks", "fills"), [row]))
     print(f"by: {told['modes']}\n")
     return told

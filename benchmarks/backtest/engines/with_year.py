@@ -6,6 +6,7 @@ ledger, equity and drawdown are included.
 
 import json
 import sys
+import time
 from decimal import Decimal
 from pathlib import Path
 
@@ -70,7 +71,10 @@ def main() -> None:
         modes[str(result.mode)] = modes.get(str(result.mode), 0) + 1
         for detour in result.detours:
             modes[detour] = modes.get(detour, 0) + 1
-    out.write_text(json.dumps({**said, "modes": modes, "peak_mib": peak_mib()}), encoding="utf-8")
+    out.write_text(
+        json.dumps({**said, "modes": modes, "cpu_s": time.process_time(), "peak_mib": peak_mib()}),
+        encoding="utf-8",
+    )
 
 
 main()
