@@ -18,7 +18,7 @@ from opensqt.backtest.reading import read_tape
 from opensqt.backtest.run import run
 from opensqt.core.exchange.rules import MarketRules
 from opensqt.core.grid.book import Direction
-from opensqt.core.grid.config import GridConfig
+from opensqt.core.grid.config import AtrSpacing, GridConfig
 from opensqt.core.instrument import Instrument
 from opensqt.engine.bot import Bot
 from opensqt.testing.tapes import MS, random_case, random_cases_together
@@ -58,6 +58,14 @@ def test_random_cases_come_out_as_event_by_event() -> None:
         acted = same(random_case(seed, trades=120))
         every, rest = every + acted[0], rest + acted[1]
     assert rest < 0.8 * every
+
+
+def test_so_do_spacings_that_follow_the_market() -> None:
+    for seed in range(SEEDS // 5):
+        case = random_case(seed, trades=120)
+        (bot,) = case.bots
+        spacing = AtrSpacing(period=2 + seed % 3, multiple=D("0.3") * (1 + seed % 4), max_spacing=5)
+        same(replace(case, bots=(replace(bot, grid=replace(bot.grid, atr=spacing)),)))
 
 
 def test_so_do_several_markets_on_shared_accounts() -> None:

@@ -20,6 +20,8 @@ Price = tuple[object, object, object]
 class _Present:
     """A watch that misses nothing, so it has nothing to catch up with."""
 
+    passes_over = False
+
     def hears(self, desk: Desk, key: Key) -> None:
         """A bot is about to hear a message."""
 

@@ -62,6 +62,8 @@ def run_skipping(
 class _Watch:
     """Catches up where it would show, and notes what has to be looked at anew."""
 
+    passes_over = True
+
     def __init__(self) -> None:
         self.touched = True
         """The exchange's accounts have changed."""

@@ -28,6 +28,9 @@ from opensqt.core.orders import Order
 class Watch(Protocol):
     """Whoever runs a world may pass events over, and catches up where that would show."""
 
+    passes_over: bool
+    """What changes no decision need not be decided on."""
+
     def hears(self, desk: Desk, key: Key) -> None:
         """A bot is about to hear a message."""
         ...
@@ -178,15 +181,20 @@ class World:
             return
         closed_ns = candle.open_time_ns + MINUTE_NS
 
-        def hear(_key: Key) -> None:
+        def deliver(key: Key) -> None:
+            spacing = desk.brain.spacing
             desk.brain.hear_candle(candle)
             self._next_candle(desk, candles)
+            # Candles move nothing but the spacing, and what a bot has not looked at since it last
+            # decided lies in its quiet band.
+            if not self._watch.passes_over or desk.brain.spacing != spacing:
+                self.hear(desk, _nothing, key)
 
         self.schedule.send(
             closed_ns + self.latency.market_ns,
             self.timeline.before(closed_ns),
             Phase.PRICE,
-            partial(self.hear, desk, hear),
+            deliver,
         )
 
     def _send(self, due_ns: int, phase: Phase, deliver: Callable[[Key], None]) -> None:

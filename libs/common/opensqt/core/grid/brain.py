@@ -25,7 +25,7 @@ from opensqt.core.grid.quiet import Band, quiet_band
 from opensqt.core.grid.results import Applied, Outcome, PlacementResult, Reservation, T
 from opensqt.core.grid.slots import SlotManager
 from opensqt.core.grid.strategy import Decision, decide, hold_what_rests
-from opensqt.core.grid.windows import MarketView
+from opensqt.core.grid.windows import MarketView, spacing_of
 from opensqt.core.instrument import Instrument
 from opensqt.core.numbers import ZERO
 from opensqt.core.orders import Order
@@ -152,6 +152,11 @@ class Brain:
         )
         manager = SlotManager(self.book)
         return self._take(manager.reserve(batch, deadline_ns=deadline_ns, now_ns=now_ns))
+
+    @property
+    def spacing(self) -> int:
+        """Every how many levels is in use."""
+        return spacing_of(None if self.atr is None else self.atr.value, self.config)
 
     def quiet(self) -> Band | None:
         """Between which prices it goes on having nothing to do; None: it may have.

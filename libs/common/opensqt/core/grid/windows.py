@@ -60,7 +60,7 @@ class Windows:
             lattice=lattice,
             bid=bid,
             ask=ask,
-            spacing=_spacing(market, config),
+            spacing=spacing_of(market.atr, config),
             # One tick away from the other side of the book: an opening never takes liquidity.
             top_buy=lattice.at_or_below(ask - tick) - long_shift,
             bottom_sell=lattice.at_or_above(bid + tick) + short_shift,
@@ -221,11 +221,11 @@ class Windows:
         return True
 
 
-def _spacing(market: MarketView, config: GridConfig) -> int:
+def spacing_of(atr: Decimal | None, config: GridConfig) -> int:
     """Every how many levels is in use: 1, or as many intervals as the ATR asks for."""
-    if config.atr is None or market.atr is None:
+    if config.atr is None or atr is None:
         return 1
-    aim = divide(market.atr * config.atr.multiple, config.interval)
+    aim = divide(atr * config.atr.multiple, config.interval)
     return max(1, min(config.atr.max_spacing, int(aim.to_integral_value(ROUND_HALF_EVEN))))
 
 
