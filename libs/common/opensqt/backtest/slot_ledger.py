@@ -54,7 +54,7 @@ class SlotLedger:
         self.unit = Decimal((0, (1,), -digits))
         """What money is counted in, in quote: divides both `COST_STEP` and a step at a tick."""
         self._worth = int(EXACT.divide(worth, self.unit))
-        self._quantum = 10 ** (digits - _COST_DIGITS)
+        self._quantum: int = 10 ** (digits - _COST_DIGITS)
         self.slots: dict[int, SlotAccount] = {}
         """By level number."""
 

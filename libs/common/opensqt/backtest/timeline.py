@@ -5,6 +5,7 @@ steps, which change with fills and funding payments; the mark price is a step, t
 """
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Self, TypeAlias
 
 import numpy as np
@@ -29,11 +30,11 @@ class MarkPath:
     def of(cls, tape: Tape) -> Self:
         """The mark prices of a tape."""
         if len(tape.marks):
-            return cls(time_ns=tape.marks.time_ns, price=tape.marks.price * float(MARK_UNIT))
+            return cls(time_ns=tape.marks.time_ns, price=_scaled(tape.marks.price, MARK_UNIT))
         if len(tape.trades):
-            return cls(time_ns=tape.trades.time_ns, price=tape.trades.price * float(tape.tick))
+            return cls(time_ns=tape.trades.time_ns, price=_scaled(tape.trades.price, tape.tick))
         both = tape.quotes.bid + tape.quotes.ask
-        return cls(time_ns=tape.quotes.time_ns, price=both * (float(tape.tick) / 2))
+        return cls(time_ns=tape.quotes.time_ns, price=_scaled(both, tape.tick / 2))
 
     def at(self, times: Ints) -> Floats:
         """The price in effect at each time; before the first one, the first one."""
@@ -157,6 +158,11 @@ class AccountState:
     distance: Floats
     """How far a mark may move against its position until liquidation, as a share of it; the least
     over the positions, each with the other marks as they are; infinite when nothing is held."""
+
+
+def _scaled(numbers: Ints, unit: Decimal) -> Floats:
+    """Whole numbers of a unit, as they are drawn."""
+    return numbers.astype(np.float64) * float(unit)
 
 
 def _steps(changes: NDArray[Any]) -> NDArray[Any]:
