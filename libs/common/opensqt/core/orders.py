@@ -55,7 +55,7 @@ class OrderStatus(StrEnum):
     @property
     def resting(self) -> bool:
         """The exchange has confirmed that the order is open."""
-        return self in (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED)
+        return self in _RESTING
 
 
 class EndReason(StrEnum):
@@ -87,6 +87,8 @@ _TERMINAL: Final = frozenset(
         OrderStatus.NOT_PLACED,
     }
 )
+
+_RESTING: Final = (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED)
 
 _S = OrderStatus
 

@@ -190,6 +190,12 @@ class _Floor:
             ranges.append(Range(MARK, least, most))
         self._ranges = tuple(ranges)
 
+    def moved(self, index: int) -> bool:
+        """Tell whether an event has taken the mark out of its bounds, if anybody is at stake."""
+        marks = [each for each in self._ranges if each.column == MARK]
+        mark = int(self.course.mark[index])
+        return self._ranges is ALWAYS or any(not each.least <= mark <= each.most for each in marks)
+
     def next_index(self, until: int) -> int | None:
         """Index of the next event that matters, among the first `until` of all symbols."""
         stop = self.course.before(until)
@@ -217,6 +223,7 @@ class _Walk:
             _Ear(desk, finders[desk.bot.symbol], world.latency.market_ns) for desk in world.desks
         ]
         self._reach = REACH_MIN
+        self._bounds: dict[str, Solvent] | None = None
 
     def run(self, progress: Callable[[int, int], None] | None) -> Result:
         """Run to the end."""
@@ -261,11 +268,9 @@ class _Walk:
         if self._watch.touched:
             self._watch.touched = False
             world.floor.catch_up(world.happened)
-            bounds = world.floor.exchange.solvent()
+            self._bounds = world.floor.exchange.solvent()
             for floor in self._floors:
-                symbol = floor.course.tape.symbol
-                untouched = world.floor.exchange.untouched(symbol)
-                floor.restart(world.happened, untouched, None if bounds is None else bounds[symbol])
+                self._restart(floor)
         best: tuple[int, Course, int] | None = None
         for floor in self._floors:
             index = floor.next_index(horizon)
@@ -285,9 +290,19 @@ class _Walk:
         return best, first
 
     def _happen(self, course: Course, index: int) -> None:
-        self._world.happen(course, index)
-        # The bounds of the marks are about where they were; and what was found is done.
-        self._watch.touched = True
+        world, watch = self._world, self._watch
+        world.happen(course, index)
+        for floor in self._floors:
+            if floor.course is course:
+                # The bounds of the marks are about where they were.
+                watch.touched = watch.touched or floor.moved(index)
+                if not watch.touched:
+                    self._restart(floor)
+
+    def _restart(self, floor: _Floor) -> None:
+        world, symbol = self._world, floor.course.tape.symbol
+        solvent = None if self._bounds is None else self._bounds[symbol]
+        floor.restart(world.happened, world.floor.exchange.untouched(symbol), solvent)
 
     def _hear(self, ear: _Ear, key: Key) -> None:
         world = self._world

@@ -59,9 +59,15 @@ class Course:
     mark: Ints
     """Mark price after the event; `UNKNOWN` before the first."""
     mark_unit: Decimal
+    count: int
+    """How many events there are."""
+    plain: bool
+    """All of them are trades."""
+    alone: bool
+    """There are no other symbols."""
 
     def __len__(self) -> int:
-        return len(self.time_ns)
+        return self.count
 
     @property
     def columns(self) -> tuple[Ints, ...]:
@@ -78,14 +84,14 @@ class Course:
 
     def before(self, place: int) -> int:
         """How many of its events are among the first `place` of all symbols."""
-        if not len(self) or self.place[-1] + 1 == len(self):
-            return min(place, len(self))  # it is the only symbol
+        if self.alone:
+            return min(place, self.count)
         return int(np.searchsorted(self.place, place))
 
     def latest(self, table: Columns, index: int) -> int:
         """Index into a table of its latest row up to an event; -1 for none."""
-        if len(table) == len(self):
-            return index
+        if self.plain:
+            return index if table is self.tape.trades else -1
         rows: Ints = table.row  # type: ignore[attr-defined]  # every table of a tape has them
         return int(np.searchsorted(rows, self.row[index], side="right")) - 1
 
@@ -165,7 +171,7 @@ class Timeline:
             places, sorted_whose = np.arange(len(times)), whose
         return cls(
             courses={
-                symbol: part.course(places[whose == number])
+                symbol: part.course(places[whose == number], alone=len(parts) == 1)
                 for number, (symbol, part) in enumerate(zip(symbols, parts, strict=True))
             },
             time_ns=times,
@@ -203,7 +209,7 @@ class _Part:
             )
         return cls(tape=tape, time_ns=times, kind=kinds, row=rows)
 
-    def course(self, place: Ints) -> Course:
+    def course(self, place: Ints, *, alone: bool) -> Course:
         bid, ask, low, high = self._prices()
         near_low, near_high = self._near(low, high)
         mark, mark_unit = self._marks(bid, ask)
@@ -221,6 +227,9 @@ class _Part:
             near_high=near_high,
             mark=mark,
             mark_unit=mark_unit,
+            count=len(self.time_ns),
+            plain=len(self.tape.trades) == len(self.time_ns),
+            alone=alone,
         )
 
     def _prices(self) -> tuple[Ints, Ints, Ints, Ints]:

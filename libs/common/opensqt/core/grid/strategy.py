@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from opensqt.core.actions import Action, Cancel, Place
-from opensqt.core.grid.book import GridBook, Slot, Standing
+from opensqt.core.grid.book import GridBook, Standing
 from opensqt.core.grid.config import GridConfig
 from opensqt.core.grid.windows import MarketView, Windows
 from opensqt.core.numbers import ZERO
@@ -110,19 +110,17 @@ def _sort_out(
     keep: list[Order] = []
     cancel: list[Order] = []
     above, below = windows.kept_above(), windows.kept_below()
+    straying = book.strays is None or bool(book.strays)
     for order in book.orders.values():
-        if not order.status.resting or order.cancel_requested:
+        if order.cancel_requested or not order.status.resting:
             continue
-        slot = book.slots.get(order.slot_price)
         if order.purpose is Purpose.OPEN:
-            inside = (
-                order.slot_price > above if order.side is Side.BUY else order.slot_price < below
-            )
+            price = order.slot_price
+            inside = price > above if order.side is Side.BUY else price < below
             wanted = market.exposure_allowed and inside
         else:
-            held = ZERO if slot is None else slot.position_qty
-            wanted = order.remaining <= -held * order.side.sign
-        if not wanted or _astray(slot, order):
+            wanted = order.remaining <= -_held(book, order) * order.side.sign
+        if not wanted or (straying and _astray(book, order)):
             cancel.append(order)
         else:
             keep.append(order)
@@ -130,7 +128,13 @@ def _sort_out(
     return keep, sorted(cancel, key=lambda o: (windows.distance(o.price), o.client_oid))
 
 
-def _astray(slot: Slot | None, order: Order) -> bool:
+def _held(book: GridBook, order: Order) -> Decimal:
+    slot = book.slots.get(order.slot_price)
+    return ZERO if slot is None else slot.position_qty
+
+
+def _astray(book: GridBook, order: Order) -> bool:
+    slot = book.slots.get(order.slot_price)
     own = None if slot is None else slot.order
     return own is not None and own.client_oid != order.client_oid
 
