@@ -17,6 +17,7 @@ NAMES = (
     "recovery",
     "footprint",
     "backtest",
+    "optimize",
 )
 
 

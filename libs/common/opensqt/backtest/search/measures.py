@@ -32,7 +32,7 @@ class Measure:
 
 MEASURES: Final[Mapping[str, Measure]] = {
     "return": Measure("profit over the deposit, as a share"),
-    "return_per_day": Measure("the same for each day, so that long and short windows compare"),
+    "return_per_day": Measure("profit over the deposit for each day, as a share"),
     "profit": Measure("final equity less the deposit, in quote"),
     "grid_profit": Measure("profit of closed levels, before fees, in quote"),
     "inventory": Measure("what is still held at the last mark, less its cost, in quote"),
@@ -46,7 +46,9 @@ MEASURES: Final[Mapping[str, Measure]] = {
     "refused": Measure("orders that the exchange did not take"),
     "liquidations": Measure("orders that the exchange made to close by force"),
     "max_drawdown": Measure("largest fall of the equity, in quote", Source.DRAWDOWN),
-    "max_drawdown_share": Measure("the same, as a share of what it fell from", Source.DRAWDOWN),
+    "max_drawdown_share": Measure(
+        "largest fall of the equity, as a share of what it fell from", Source.DRAWDOWN
+    ),
     "sharpe": Measure("Sharpe ratio, annualised", Source.PATH),
     "sortino": Measure("Sortino ratio, annualised", Source.PATH),
     "time_in_market": Measure("share of the time in which something was held", Source.PATH),

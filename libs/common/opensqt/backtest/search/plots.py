@@ -78,7 +78,8 @@ def settings(plan: Search, finding: WindowFinding) -> Iterator[go.Figure]:
         if isinstance(axis, Range):
             styled.update_xaxes(type="log" if axis.log else "linear")
         else:
-            styled.update_xaxes(type="category")
+            order = [text_of(value) for value in axis.values]
+            styled.update_xaxes(type="category", categoryorder="array", categoryarray=order)
         yield styled
 
 
