@@ -2,6 +2,8 @@
 
 import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 from decimal import Decimal
 from pathlib import Path
 
@@ -232,6 +234,35 @@ def test_a_worker_that_dies_loses_nothing(tmp_path: Path) -> None:
         workers.close()
     assert (tmp_path / "died").exists()
     assert findings == found(what)
+
+
+class DyingPool:
+    """A pool whose worker dies while it is given its work."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+        self._taken = 0
+
+    def submit(self, *_: object) -> Future[Outcome]:
+        self._taken += 1
+        if self._taken > 2:
+            raise self._error
+        return Future()
+
+    def shutdown(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("error", [BrokenProcessPool("died"), OSError("handle is closed")])
+def test_a_worker_that_dies_while_work_is_given_out_loses_nothing(error: Exception) -> None:
+    workers = Processes(Hill(), 1)
+    tasks = [Task(number=n, settings={}, span=Span(start_ns=0, end_ns=DAY_NS)) for n in range(5)]
+    try:
+        workers._pool.shutdown()
+        workers._pool = DyingPool(error)  # type: ignore[assignment]
+        assert sorted(number for number, _ in workers.judge(tasks)) == list(range(5))
+    finally:
+        workers.close()
 
 
 def test_a_point_that_kills_is_told_and_the_rest_is_judged() -> None:

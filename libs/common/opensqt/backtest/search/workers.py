@@ -98,18 +98,27 @@ class Processes:
 
     def judge(self, tasks: Sequence[Task]) -> Iterator[tuple[int, Outcome]]:
         """As they end. A task that its worker does not survive, twice, is told as DIED."""
-        waiting: dict[Future[Outcome], Task] = {}
+        left = {task.number: task for task in tasks}
+        waiting: dict[Future[Outcome], int] = {}
         try:
             for task in tasks:
-                waiting[self._pool.submit(_judge, task)] = task
+                waiting[self._submit(task)] = task.number
             while waiting:
                 done, _ = wait(waiting, return_when=FIRST_COMPLETED)
                 for future in done:
                     outcome = future.result()
-                    yield waiting.pop(future).number, outcome
+                    number = waiting.pop(future)
+                    del left[number]
+                    yield number, outcome
         except BrokenProcessPool:
-            left = {task.number for task in waiting.values()}
-            yield from self._judge_after_a_death([task for task in tasks if task.number in left])
+            yield from self._judge_after_a_death(tuple(left.values()))
+
+    def _submit(self, task: Task) -> Future[Outcome]:
+        try:
+            return self._pool.submit(_judge, task)
+        except OSError as error:
+            # A worker that dies while the pool starts another one closes the pipes under its hands.
+            raise BrokenProcessPool(str(error)) from error
 
     def _judge_after_a_death(self, left: Sequence[Task]) -> Iterator[tuple[int, Outcome]]:
         # Tasks are taken in order, so the one that killed is among the first; those run alone.
@@ -117,7 +126,7 @@ class Processes:
         suspects = 2 * self.count
         for task in left[:suspects]:
             try:
-                outcome = self._pool.submit(_judge, task).result()
+                outcome = self._submit(task).result()
             except BrokenProcessPool:
                 outcome = Outcome(status=Status.DIED, why="its worker died, twice")
                 self._restart()
