@@ -25,6 +25,7 @@ from opensqt.testing.tapes import MS, random_case, random_cases_together
 
 SEEDS = int(os.environ.get("OPENSQT_SKIPPING_SEEDS", "40"))
 """Random cases that are compared; a thousand take some minutes."""
+QUARTER_NS = 250 * MS
 RECORDINGS = Path(__file__).parents[3] / "recordings"
 PERPETUAL = Instrument(
     symbol="BTCUSDT",
@@ -66,6 +67,44 @@ def test_so_do_spacings_that_follow_the_market() -> None:
         (bot,) = case.bots
         spacing = AtrSpacing(period=2 + seed % 3, multiple=D("0.3") * (1 + seed % 4), max_spacing=5)
         same(replace(case, bots=(replace(bot, grid=replace(bot.grid, atr=spacing)),)))
+
+
+def test_so_do_things_that_come_at_the_same_time() -> None:
+    """Everything happens at quarters of a second, as back-offs end, and many an order is refused."""
+    for seed in range(SEEDS // 2):
+        case = random_case(seed, trades=120)
+        (bot,), ((symbol, tape),), ((_, rules),) = (
+            case.bots,
+            case.tapes.items(),
+            case.markets.items(),
+        )
+        atr = AtrSpacing(period=1, multiple=D("0.4")) if seed % 3 == 0 else None
+        coarse = {
+            name: replace(table, time_ns=table.time_ns // QUARTER_NS * QUARTER_NS)
+            for name, table in (
+                ("trades", tape.trades),
+                ("quotes", tape.quotes),
+                ("marks", tape.marks),
+                ("fundings", tape.fundings),
+            )
+        }
+        same(
+            replace(
+                case,
+                bots=(replace(bot, grid=replace(bot.grid, atr=atr)),),
+                tapes={symbol: replace(tape, **coarse)},
+                markets={symbol: replace(rules, max_open_orders=3)},
+                latency=Latency(
+                    market_ns=seed % 4 * QUARTER_NS,
+                    order_ns=seed // 4 % 3 * QUARTER_NS,
+                    report_ns=seed // 12 % 2 * QUARTER_NS,
+                ),
+            )
+        )
+
+
+def test_a_price_that_is_heard_just_when_a_back_off_ends() -> None:
+    same(random_cases_together(2064, trades=200))
 
 
 def test_so_do_several_markets_on_shared_accounts() -> None:

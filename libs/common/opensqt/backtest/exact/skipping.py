@@ -96,6 +96,8 @@ class _Ear:
         """So many have been heard or found to be quiet."""
         self._found = False
         self._ranges: tuple[Range, ...] | None = ALWAYS
+        self._alarmed = FAR
+        """The first price, not heard yet, that is due when a back-off ends."""
 
     def catch_up(self, key: Key) -> None:
         """Hear the latest price that comes before a message."""
@@ -112,6 +114,11 @@ class _Ear:
     def restart(self) -> None:
         """Look anew from what was heard: the bot has decided on something."""
         self._looked, self._found, self._ranges = self._heard, False, None
+        # A price that is heard just when a back-off ends, and before the alarm, is decided on.
+        alarm_ns, times = self.desk.alarm_ns - self._market_ns, self._course.time_ns
+        first = max(self._heard, int(np.searchsorted(times, alarm_ns)))
+        at_alarm = first < len(times) and times[first] == alarm_ns
+        self._alarmed = first if at_alarm else FAR
 
     def next_key(self, stop: int, due_ns: int) -> Key:
         """The message of the next price to look at, if it is of an event before `stop`."""
@@ -122,7 +129,8 @@ class _Ear:
                 return NO_KEY
             if self._ranges is None:
                 self._ranges = self._quiet()
-            self._looked = self._finder.first_outside(self._ranges, self._looked, stop)
+            until = min(stop, self._alarmed)
+            self._looked = self._finder.first_outside(self._ranges, self._looked, until)
             self._found = self._looked < stop
             if not self._found:
                 return NO_KEY

@@ -186,8 +186,9 @@ class World:
             desk.brain.hear_candle(candle)
             self._next_candle(desk, candles)
             # Candles move nothing but the spacing, and what a bot has not looked at since it last
-            # decided lies in its quiet band.
-            if not self._watch.passes_over or desk.brain.spacing != spacing:
+            # decided lies in its quiet band, unless a back-off ends just now.
+            matters = desk.brain.spacing != spacing or desk.alarm_ns == key[0]
+            if matters or not self._watch.passes_over:
                 self.hear(desk, _nothing, key)
 
         self.schedule.send(

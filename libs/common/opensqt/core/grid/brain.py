@@ -161,7 +161,8 @@ class Brain:
     def quiet(self) -> Band | None:
         """Between which prices it goes on having nothing to do; None: it may have.
 
-        Only right after `decide` has had nothing, and until it hears of anything but prices.
+        Only right after `decide` has had nothing, until it hears of anything but prices, and until
+        `wakes_ns`.
         """
         return quiet_band(self._latest)
 
