@@ -23,7 +23,7 @@ from opensqt.core.instrument import Instrument
 from opensqt.engine.bot import Bot
 from opensqt.testing.tapes import MS, random_case, random_cases_together
 
-SEEDS = int(os.environ.get("OPENSQT_SKIPPING_SEEDS", "40"))
+SEEDS = int(os.environ.get("OPENSQT_SKIPPING_SEEDS", "100"))
 """Random cases that are compared; a thousand take some minutes."""
 QUARTER_NS = 250 * MS
 RECORDINGS = Path(__file__).parents[3] / "recordings"
@@ -103,8 +103,10 @@ def test_so_do_things_that_come_at_the_same_time() -> None:
         )
 
 
-def test_a_price_that_is_heard_just_when_a_back_off_ends() -> None:
-    same(random_cases_together(2064, trades=200))
+def test_what_once_came_out_differently() -> None:
+    same(random_cases_together(2064, trades=200))  # a price is heard just when a back-off ends
+    same(random_case(2168))  # an order fills at once, and two prices are heard at the same time
+    same(random_cases_together(2236))
 
 
 def test_so_do_several_markets_on_shared_accounts() -> None:

@@ -315,6 +315,7 @@ class _Walk:
     def _hear(self, ear: _Ear, key: Key) -> None:
         world = self._world
         world.happened = max(world.happened, world.timeline.before(key[0]), key[1])
+        world.reach(key)
         ear.hear_found(key)
         world.acted += 1
         world.decide(ear.desk, key[0])

@@ -32,7 +32,7 @@ class Watch(Protocol):
     """What changes no decision need not be decided on."""
 
     def hears(self, desk: Desk, key: Key) -> None:
-        """A bot is about to hear a message."""
+        """A bot is about to hear a message; what comes before `key` has come."""
         ...
 
     def heard(self, desk: Desk) -> None:
@@ -62,6 +62,8 @@ class World:
         self.happened = 0
         """How many events have happened, of all symbols."""
         self.acted = 0
+        self.reached: Key = (0, 0, 0)
+        """The largest key of the messages that have come."""
         self._watch = watch
         start_ns = int(timeline.time_ns[0])
         self.end_ns = int(timeline.time_ns[-1])
@@ -86,9 +88,17 @@ class World:
 
     def deliver(self) -> None:
         """Deliver the next message; whatever happens before it is due has happened."""
-        due_ns = self.schedule.next_key()[0]
-        self.happened = max(self.happened, self.timeline.before(due_ns))
+        key = self.schedule.next_key()
+        self.happened = max(self.happened, self.timeline.before(key[0]))
+        self.reach(key)
         self.schedule.deliver()
+
+    def reach(self, key: Key) -> None:
+        """Note that everything that comes before a message has come.
+
+        A message that is sent and due at once may have a smaller key than one that has come.
+        """
+        self.reached = max(self.reached, key)
 
     def send_price(self, desk: Desk, time_ns: int, hear: Callable[[Key], None]) -> None:
         """Tell a bot a price, by what it does on hearing it."""
@@ -97,7 +107,7 @@ class World:
 
     def hear(self, desk: Desk, hear: Callable[[Key], None], key: Key) -> None:
         """Let a bot hear something, and decide."""
-        self._watch.hears(desk, key)
+        self._watch.hears(desk, self.reached)
         hear(key)
         self.decide(desk, key[0])
 
