@@ -167,6 +167,12 @@ SIM_OPTIONS = \
 sim: $(DEV_STAMP) ## simulate the whole system with faults (SEEDS=1000 FROM=0, or SEED=4711)
 	@$(BIN)/python -m simulation $(SIM_OPTIONS) $(ARGS)
 
+.PHONY: same
+same: $(DEV_STAMP) ## hold the four engines of a backtest against each other (SEEDS=1000)
+	@OPENSQT_SKIPPING_SEEDS='$(or $(SEEDS),1000)' OPENSQT_INTEGER_SEEDS='$(or $(SEEDS),1000)' \
+		$(BIN)/python -m pytest --timeout=7200 --numprocesses=2 --dist=worksteal \
+		tests/unit/backtest/test_exact_skipping.py tests/unit/backtest/test_integer.py
+
 .PHONY: parity
 parity: $(DEV_STAMP) ## hold the services on virtual time against a backtest (ARGS=--help)
 	@$(BIN)/python -m simulation.parity $(ARGS)
