@@ -100,7 +100,7 @@ CLOCK_PATHS = ("/time", "/server/time")
 
 @asynccontextmanager
 async def connect(
-    exchange: str, endpoint: EndpointConfig, *, clock: Any = None
+    exchange: str, endpoint: EndpointConfig, *, clock: Any = None, timeout_ms: int = TIMEOUT_MS
 ) -> AsyncIterator[Connection]:
     """The trading side of `exchange`, whose names lead to `endpoint`."""
     clock = clock or SystemClock()
@@ -110,7 +110,7 @@ async def connect(
                 "api_key": "some-api-key",
                 "api_secret": SECRET,
                 "endpoint": endpoint,
-                "request_timeout_ms": TIMEOUT_MS,
+                "request_timeout_ms": timeout_ms,
             }
         )
         async with open_binance_usdm(
@@ -125,7 +125,7 @@ async def connect(
         api_key="some-api-key",
         api_secret=SECRET,
         password="some-password",
-        timeout_ms=TIMEOUT_MS,
+        timeout_ms=timeout_ms,
     )
     requests = Requests(client, clock=clock, recv_window_ms=5000, metrics=Metrics())
     try:
