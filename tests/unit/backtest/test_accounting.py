@@ -13,8 +13,9 @@ from opensqt.backtest.case import AccountCase, Case, Mode
 from opensqt.backtest.exact.every import run_world
 from opensqt.backtest.exact.timeline import Timeline
 from opensqt.backtest.result import Kind, Result
+from opensqt.backtest.rounding import half_even
 from opensqt.backtest.run import run
-from opensqt.backtest.slot_ledger import SlotLedger, half_even
+from opensqt.backtest.slot_ledger import SlotLedger
 from opensqt.core.exchange.account import Position
 from opensqt.core.numbers import EXACT, ZERO
 from opensqt.testing.tapes import random_case, random_cases_together

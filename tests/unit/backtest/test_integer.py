@@ -12,10 +12,10 @@ import pytest
 from opensqt.backtest.case import AccountCase, Case, Latency, Mode
 from opensqt.backtest.integer.engine import run_integer
 from opensqt.backtest.integer.ordinary import NotOrdinary, unsupported
-from opensqt.backtest.integer.scale import half_even
 from opensqt.backtest.integer.search import SEVERAL, Crossings, Prices
 from opensqt.backtest.reading import read_tape
 from opensqt.backtest.result import End
+from opensqt.backtest.rounding import half_even
 from opensqt.backtest.run import run
 from opensqt.backtest.tape import Marks, Quotes, Trades
 from opensqt.core.exchange.rules import Fees, MarketRules, Touch

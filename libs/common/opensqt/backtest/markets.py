@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field, field_validator
 
@@ -12,6 +12,9 @@ from opensqt.core.instrument import Instrument, InstrumentRuleError
 from opensqt.core.numbers import is_multiple
 from opensqt.runtime.config import load_config, refuse
 from opensqt.runtime.config_models import ConfigModel, ExactDecimal
+
+DEFAULT_MARKETS: Final = Path("config/markets.binance_usdm.yaml")
+"""The rules that the project brings along."""
 
 _Positive = Annotated[ExactDecimal, Field(gt=0)]
 _Share = Annotated[ExactDecimal, Field(ge=0, lt=1)]

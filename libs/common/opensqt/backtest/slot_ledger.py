@@ -13,6 +13,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Final
 
+from opensqt.backtest.rounding import half_even
 from opensqt.core.grid.fills import COST_STEP
 from opensqt.core.numbers import EXACT
 
@@ -111,12 +112,3 @@ class SlotLedger:
         if part == of:
             return whole
         return half_even(whole * part, of * self._quantum) * self._quantum
-
-
-def half_even(numerator: int, denominator: int) -> int:
-    """Divide, rounded to the nearest whole number, ties to the even one; `denominator` > 0."""
-    quotient, rest = divmod(numerator, denominator)
-    twice = 2 * rest
-    if twice > denominator or (twice == denominator and quotient % 2):
-        quotient += 1
-    return quotient

@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from opensqt.backtest.markets import DEFAULT_MARKETS
 from opensqt.cli.backtest_summary import print_summary
 from opensqt.cli.data_times import parse_time, time_text
 from opensqt.cli.exit_codes import ExitCode
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from opensqt.backtest.case import Case
     from opensqt.backtest.result import Result
 
-DEFAULT_MARKETS: Final = Path("config/markets.binance_usdm.yaml")
 STDOUT: Final = Path("-")
 
 PROGRESS_AFTER_EVENTS: Final = 200_000

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from opensqt.backtest.markets import DEFAULT_MARKETS
 from opensqt.backtest.search.kinds import SamplerKind
 from opensqt.cli.connection import RUN_ROOT
 from opensqt.cli.data_times import parse_time
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from opensqt.backtest.search.preparing import Prepared, Wanted
     from opensqt.backtest.search.searching import WindowFinding
 
-MARKETS: Final = Path("config/markets.binance_usdm.yaml")
 STUDIES: Final = Path(RUN_ROOT) / "studies"
 SHOWN: Final = 10
 
@@ -48,7 +48,9 @@ def optimize(
     assume: Annotated[
         Path | None, typer.Option(help="What the backtests assume; left out: the defaults.")
     ] = None,
-    markets: Annotated[Path, typer.Option(help="The trading rules of the markets.")] = MARKETS,
+    markets: Annotated[
+        Path, typer.Option(help="The trading rules of the markets.")
+    ] = DEFAULT_MARKETS,
     sampler: Annotated[
         SamplerKind,
         typer.Option(

@@ -18,22 +18,26 @@ import typer
 
 from opensqt.adapters.replay.recording import Recording
 from opensqt.adapters.replay.source import DamagedData
-from opensqt.backtest.markets import load_markets, pick_markets
+from opensqt.backtest.markets import DEFAULT_MARKETS, load_markets, pick_markets
 from opensqt.cli.exit_codes import ExitCode
 from opensqt.cli.output import CommandError, JsonOption, Output, command
-from opensqt.cli.up import DEFAULT_CONFIG, DEFAULT_RECORDING, parse_duration
+from opensqt.cli.up import (
+    DEFAULT_CONFIG,
+    DEFAULT_RECORDING,
+    finish,
+    parse_duration,
+    refuse_paths,
+)
 from opensqt.core.errors import Refusal
 from opensqt.core.exchange.rules import MarketRules
 from opensqt.core.numbers import NotExactError, parse_decimal, plain
 from opensqt.embedded.paper.books import Comparison
-from opensqt.embedded.paper.summary import summarise, summary_lines, write_summary
 from opensqt.engine.bot import Bot
 from opensqt.ports import CheckpointError
 from opensqt.runtime.bot_config import BotConfig
 from opensqt.runtime.config import ConfigError, load_config
 from opensqt.solo.run import SoloRun
 
-DEFAULT_MARKETS: Final = Path("config/markets.binance_usdm.yaml")
 LINE_INTERVAL_S: Final = 5.0
 
 
@@ -88,17 +92,9 @@ def run(
         with _checkpoints(checkpoints) as path, _explained():
             solo = _make(config, recording, markets, deposit, path)
             comparison = asyncio.run(_run(solo, output, speed=speed, duration_s=duration_s))
-        found = summarise(comparison)
-        if summary is not None:
-            write_summary(summary, found)
-        if output.as_json:
-            output.json(found)
-        for line in summary_lines(comparison):
-            output.line(line)
-        if checkpoints is not None and not solo.market.ended:
-            output.note(f"stopped; the same command goes on from {checkpoints}")
-        if not comparison.agree or comparison.duplicates:
-            raise typer.Exit(ExitCode.FAILURE)
+        stopped = checkpoints is not None and not solo.market.ended
+        note = f"stopped; the same command goes on from {checkpoints}" if stopped else None
+        finish(output, comparison, summary, note=note)
 
 
 async def _run(
@@ -242,11 +238,4 @@ def _refuse_unusable(engine: str, recording: Path, summary: Path | None) -> None
         )
     if engine != "simple":
         raise CommandError(f"--engine {engine}: allowed: simple", ExitCode.USAGE)
-    if not recording.is_file():
-        raise CommandError(
-            f"--recording {recording}: no such file; run this in the project's directory, "
-            "or name a recording",
-            ExitCode.USAGE,
-        )
-    if summary is not None and not summary.absolute().parent.is_dir():
-        raise CommandError(f"--summary {summary}: no such directory", ExitCode.USAGE)
+    refuse_paths(recording, summary)

@@ -91,7 +91,7 @@ def up(
         finally:
             if not keep:
                 remove_databases(run.path)
-        _finish(output, comparison, summary, run.path / "summary.json")
+        finish(output, comparison, summary, run.path / "summary.json")
 
 
 def parse_duration(text: str) -> float:
@@ -115,7 +115,12 @@ def _load_bot(path: Path) -> BotConfig:
         raise CommandError(str(error), ExitCode.USAGE) from error
 
 
-def _refuse_unusable(recording: Path, summary: Path | None, faults: str) -> None:
+def refuse_paths(recording: Path, summary: Path | None) -> None:
+    """Refuse a recording that is not there, and a summary that has no place.
+
+    Raises:
+        CommandError: Naming the option.
+    """
     if not recording.is_file():
         raise CommandError(
             f"--recording {recording}: no such file; run this in the project's directory, "
@@ -124,11 +129,28 @@ def _refuse_unusable(recording: Path, summary: Path | None, faults: str) -> None
         )
     if summary is not None and not summary.absolute().parent.is_dir():
         raise CommandError(f"--summary {summary}: no such directory", ExitCode.USAGE)
+
+
+def _refuse_unusable(recording: Path, summary: Path | None, faults: str) -> None:
+    refuse_paths(recording, summary)
     if faults not in FAULTS:
         raise CommandError(f"--faults {faults}: allowed: {', '.join(FAULTS)}", ExitCode.USAGE)
 
 
-def _finish(output: Output, comparison: Comparison, *paths: Path | None) -> None:
+def finish(
+    output: Output, comparison: Comparison, *paths: Path | None, note: str | None = None
+) -> None:
+    """Tell the end of a paper run.
+
+    Args:
+        output: Where.
+        comparison: Our books beside the exchange's.
+        paths: Files that the summary is written to as well.
+        note: What else a person should know.
+
+    Raises:
+        Exit: With a failure, when the books disagree or an order was doubled.
+    """
     summary = summarise(comparison)
     for path in paths:
         if path is not None:
@@ -137,5 +159,7 @@ def _finish(output: Output, comparison: Comparison, *paths: Path | None) -> None
         output.json(summary)
     for line in summary_lines(comparison):
         output.line(line)
+    if note is not None:
+        output.note(note)
     if not comparison.agree or comparison.duplicates:
         raise typer.Exit(ExitCode.FAILURE)

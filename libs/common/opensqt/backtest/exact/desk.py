@@ -5,10 +5,9 @@ from decimal import Decimal
 from typing import Final
 
 from opensqt.backtest.exact.timeline import Course
-from opensqt.core.events import OrderUpdate
 from opensqt.core.grid.book import GridBook, Standing
 from opensqt.core.grid.brain import Brain
-from opensqt.core.grid.results import PlacementResult, Reservation
+from opensqt.core.grid.results import Reservation
 from opensqt.core.identifiers import epoch_at
 from opensqt.engine.bot import Bot
 
@@ -50,14 +49,6 @@ class Desk:
     ) -> None:
         """The market moved."""
         self.brain.hear_price(last=last, bid=bid, ask=ask, time_ns=now_ns)
-
-    def hear_order(self, update: OrderUpdate, now_ns: int) -> None:
-        """An order changed."""
-        self.brain.apply(update, now_ns=now_ns)
-
-    def hear_answer(self, result: PlacementResult, now_ns: int) -> None:
-        """The exchange answered."""
-        self.brain.record((result,), now_ns=now_ns)
 
     def decide(self, now_ns: int) -> list[Reservation]:
         """Decide until there is nothing to decide."""

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opensqt.backtest.columns import Ints
-from opensqt.backtest.integer.scale import Scale, half_even
+from opensqt.backtest.integer.scale import Scale
 from opensqt.backtest.result import Payments
+from opensqt.backtest.rounding import half_even
 from opensqt.backtest.tape import RATE_UNIT, Tape
 
 LARGEST: Final = 2**62

@@ -134,10 +134,3 @@ def counted(number: Decimal, unit: Decimal, what: str) -> int:
 def _at_least(number: Decimal, unit: Decimal) -> int:
     """The least number of units that reach a number."""
     return int(EXACT.divide(number, unit).to_integral_value(ROUND_CEILING))
-
-
-def half_even(numerator: int, denominator: int) -> int:
-    """The nearest whole number to a fraction with a positive denominator; of two, the even one."""
-    whole, rest = divmod(numerator, denominator)
-    twice = 2 * rest
-    return whole + (twice > denominator or (twice == denominator and whole & 1))
