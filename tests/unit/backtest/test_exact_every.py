@@ -186,14 +186,16 @@ def test_marks_decide_on_liquidation_when_there_are_any() -> None:
     assert "sell 80 forced 4 4 4 filled" in lines(result)  # 80.5 is no price of the market
 
 
-def test_a_bot_that_hears_too_little_margin_waits_and_tries_again() -> None:
+def test_a_bot_that_hears_too_little_margin_opens_nothing_for_longer_and_longer() -> None:
     result = run(case(tape(*[105] * 20), deposit=D(5)))
     assert next(line for line in lines(result) if "buy 100" in line).endswith("open")
     refused = [line for line in lines(result) if line.endswith("refused")]
-    assert refused[:3] == [
+    assert refused == [
         "buy 90 0 - 0 refused",
-        "buy 90 0.25 - 0.25 refused",
-        "buy 90 0.75 - 0.75 refused",
+        "buy 90 1 - 1 refused",
+        "buy 90 3 - 3 refused",
+        "buy 90 7 - 7 refused",
+        "buy 90 15 - 15 refused",
     ]
 
 

@@ -12,8 +12,9 @@ from opensqt.core.grid.brain import ENDED_KEPT, Brain
 from opensqt.core.grid.config import AtrSpacing, GridConfig
 from opensqt.core.grid.results import PlacementResult, Reservation
 from opensqt.core.instrument import Instrument
-from opensqt.core.orders import Order, OrderStatus
+from opensqt.core.orders import EndReason, Order, OrderStatus
 from opensqt.core.risk.exposure import Exposure
+from opensqt.core.risk.openings import Openings
 from opensqt.testing import grids
 
 BTC = Instrument(
@@ -55,6 +56,23 @@ def test_it_decides_reserves_and_then_has_nothing_to_decide() -> None:
     answered(it, reservation.to_place, OrderStatus.NEW)
     assert it.decide(now_ns=NOW, deadline_ns=NOW) is None
     assert it.book.batches == {}
+
+
+def test_grids_of_one_account_pause_together_and_wake_when_that_ends() -> None:
+    account = Openings()
+    it, other, stranger = brain(openings=account), brain(openings=account), brain()
+    first, _ = decided(it).to_place
+    refusal = PlacementResult(
+        client_oid=first.client_oid,
+        status=OrderStatus.REJECTED,
+        end_reason=EndReason.INSUFFICIENT_MARGIN,
+    )
+    it.record((refusal,), now_ns=NOW)
+    assert other.decide(now_ns=NOW, deadline_ns=NOW) is None
+    assert len(decided(stranger).to_place) == 2
+    assert other.wakes_ns(NOW) == NOW + 10**9
+    assert other.decide(now_ns=NOW + 10**9 - 1, deadline_ns=NOW) is None
+    assert len(decided(other, now_ns=NOW + 10**9).to_place) == 2
 
 
 def test_it_decides_nothing_without_a_price_or_before_it_was_compared() -> None:

@@ -32,7 +32,9 @@ BTC = Instrument(
 LONG = GridConfig(interval=D(1), buy_levels=3, sell_levels=3, quantity=D("0.01"), slack_levels=0)
 
 
-def view(bid: D | str, ask: D | str, *, now_ns: int = grids.NOW_NS) -> MarketView:
+def view(
+    bid: D | str, ask: D | str, *, now_ns: int = grids.NOW_NS, paused: bool = False
+) -> MarketView:
     return MarketView(
         last=None,
         bid=D(bid),
@@ -40,6 +42,7 @@ def view(bid: D | str, ask: D | str, *, now_ns: int = grids.NOW_NS) -> MarketVie
         now_ns=now_ns,
         exposure_allowed=True,
         instrument=BTC,
+        paused=paused,
     )
 
 
@@ -51,7 +54,13 @@ def settled(direction: Direction, config: GridConfig, bid: str, ask: str) -> Bra
 
 
 def move(
-    brain: Brain, bid: D, ask: D, *, refuse: float = 0.0, rng: random.Random | None = None
+    brain: Brain,
+    bid: D,
+    ask: D,
+    *,
+    refuse: float = 0.0,
+    reason: EndReason = EndReason.NONE,
+    rng: random.Random | None = None,
 ) -> None:
     """Let it hear a price, and decide until nothing is left; all that it asks for is done."""
     brain.hear_price(last=None, bid=bid, ask=ask, time_ns=grids.NOW_NS)
@@ -59,7 +68,11 @@ def move(
         for order in decided.to_place:
             refused = rng is not None and rng.random() < refuse
             status = OrderStatus.REJECTED if refused else OrderStatus.NEW
-            result = PlacementResult(client_oid=order.client_oid, status=status)
+            result = PlacementResult(
+                client_oid=order.client_oid,
+                status=status,
+                end_reason=reason if refused else EndReason.NONE,
+            )
             brain.record((result,), now_ns=grids.NOW_NS)
         for order in decided.to_cancel:
             told = grids.update(order, OrderStatus.CANCELED, reason=EndReason.CANCEL_REQUESTED)
@@ -126,6 +139,16 @@ def test_a_halted_grid_without_a_holding_is_quiet_everywhere() -> None:
     assert brain.quiet() == Band()
 
 
+def test_while_openings_pause_no_level_matters_that_none_is_opened_at() -> None:
+    brain = settled(Direction.LONG, replace(LONG, slack_levels=1), "100.5", "100.6")
+    quiet = quiet_band(decide(brain.book, view("100.5", "100.6", paused=True), brain.config))
+    assert quiet is not None
+    # The order at 98 rests until the ask is above 102: there the window, and its slack, leave it.
+    assert quiet.ask_max == D("102.0")
+    assert quiet.ask_min is not None
+    assert quiet.ask_min < D(90)
+
+
 def test_what_is_not_quiet_has_no_band() -> None:
     brain = Brain(grids.grid(), config=LONG, instrument=BTC)
     assert brain.quiet() is None  # no price yet
@@ -152,7 +175,7 @@ def configs(rng: random.Random) -> Iterator[GridConfig]:
 @pytest.mark.parametrize("seed", range(12))
 def test_anywhere_in_the_band_there_is_nothing_to_do(direction: Direction, seed: int) -> None:
     rng = random.Random(f"{seed}{direction}")
-    bands = wide = 0
+    bands = wide = paused = 0
     for config in (next(configs(rng)) for _ in range(4)):
         brain = Brain(
             replace(
@@ -171,7 +194,11 @@ def test_anywhere_in_the_band_there_is_nothing_to_do(direction: Direction, seed:
                     brain.apply(
                         grids.filled(order, f"{number}-{order.client_oid}"), now_ns=grids.NOW_NS
                     )
-            move(brain, bid, ask, refuse=0.1, rng=rng)
+            late = number > 12
+            reason = EndReason.INSUFFICIENT_MARGIN if late else EndReason.POST_ONLY_WOULD_TAKE
+            move(brain, bid, ask, refuse=0.3 if late else 0.1, reason=reason, rng=rng)
+            pauses = (brain.openings.paused(grids.NOW_NS), True)  # as it is, and if one begins
+            paused += pauses[0]
             band = brain.quiet()
             assert band is not None
             assert band.contains(bid, ask)
@@ -180,10 +207,13 @@ def test_anywhere_in_the_band_there_is_nothing_to_do(direction: Direction, seed:
                 near_bid, near_ask = sample(rng, band, bid, ask)
                 assert band.contains(near_bid, near_ask)
                 wide += (near_bid, near_ask) != (bid, ask)
-                actions = plan(brain.book, view(near_bid, near_ask), config)
-                assert actions == (), f"{band}: {near_bid}/{near_ask} {actions}"
+                for pause in pauses:
+                    market = view(near_bid, near_ask, paused=pause)
+                    actions = plan(brain.book, market, config)
+                    assert actions == (), f"{band}: {near_bid}/{near_ask} {actions}"
     assert bands == 100
     assert wide > 400
+    assert 0 < paused < 50
 
 
 def sample(rng: random.Random, band: Band, bid: D, ask: D) -> tuple[D, D]:

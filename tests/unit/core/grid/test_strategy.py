@@ -224,6 +224,22 @@ def test_a_closed_gate_stops_openings_cancels_them_and_lets_exits_pass() -> None
     assert told(plan(book, shut, CONFIG)) == ["sell 1010 close @1000", "cancel 990", "cancel 980"]
 
 
+@pytest.mark.invariant(52)
+def test_while_openings_pause_what_rests_stays_and_exits_and_cancels_pass() -> None:
+    book = fill(place_all(empty(), market("1005")), "1000")
+    assert told(plan(book, market("999.5", paused=True), CONFIG)) == ["sell 1010 close @1000"]
+    risen = plan(book, market("1025", paused=True), CONFIG)
+    assert told(risen) == ["sell 1025.1 close @1000", "cancel 980"]
+
+
+@pytest.mark.invariant(52)
+def test_an_opening_that_may_not_go_takes_no_place_from_an_exit() -> None:
+    one = replace(CONFIG, max_open_orders=1)
+    book = fill(place_all(empty(), market("1005"), one), "1000")
+    assert told(plan(book, market("995"), one)) == ["buy 990 open"]
+    assert told(plan(book, market("995", paused=True), one)) == ["sell 1010 close @1000"]
+
+
 @pytest.mark.invariant(17)
 def test_a_halted_grid_only_closes_and_cancels() -> None:
     book = fill(place_all(empty(), market("1005")), "1000")

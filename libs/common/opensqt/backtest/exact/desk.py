@@ -9,6 +9,7 @@ from opensqt.core.grid.book import GridBook, Standing
 from opensqt.core.grid.brain import Brain
 from opensqt.core.grid.results import Reservation
 from opensqt.core.identifiers import epoch_at
+from opensqt.core.risk.openings import Openings
 from opensqt.engine.bot import Bot
 
 DECISIONS_MAX: Final = 1000
@@ -23,12 +24,15 @@ class Desk:
         bot: Which one.
         course: Its market.
         start_ns: When the data begins: the grid is of that epoch.
+        openings: Those of its account.
 
     Raises:
         ValueError: The market never has a price.
     """
 
-    def __init__(self, number: int, bot: Bot, course: Course, *, start_ns: int) -> None:
+    def __init__(
+        self, number: int, bot: Bot, course: Course, *, start_ns: int, openings: Openings
+    ) -> None:
         first = course.first_price()
         if first is None:
             raise ValueError(f"{bot.symbol}: no price in the data; allowed: a trade or a quote")
@@ -42,6 +46,7 @@ class Desk:
             GridBook(identity=identity, standing=Standing.TRADING),
             config=bot.grid,
             instrument=bot.instrument,
+            openings=openings,
         )
 
     def hear_price(

@@ -23,6 +23,7 @@ from opensqt.core.exchange import told
 from opensqt.core.exchange.events import Event, OrderChanged, OrderRefused
 from opensqt.core.grid.results import PlacementResult
 from opensqt.core.orders import Order
+from opensqt.core.risk.openings import Openings
 
 
 class Watch(Protocol):
@@ -67,8 +68,13 @@ class World:
         self._watch = watch
         start_ns = int(timeline.time_ns[0])
         self.end_ns = int(timeline.time_ns[-1])
+        openings = {bot.account: Openings() for bot in case.bots}
         self.desks = tuple(
-            Desk(number, bot, timeline.courses[bot.symbol], start_ns=start_ns)
+            Desk(
+                *(number, bot, timeline.courses[bot.symbol]),
+                start_ns=start_ns,
+                openings=openings[bot.account],
+            )
             for number, bot in enumerate(case.bots)
         )
         for desk in self.desks:
@@ -108,7 +114,16 @@ class World:
     def hear(self, desk: Desk, hear: Callable[[Key], None], key: Key) -> None:
         """Let a bot hear something, and decide."""
         self._watch.hears(desk, self.reached)
+        openings = desk.brain.openings
+        before_ns = openings.pause.until_ns
         hear(key)
+        if openings.pause.until_ns != before_ns:
+            # The other bots of the account open nothing either, and have nothing to decide now;
+            # they do when that ends.
+            for other in self.desks:
+                if other is not desk and other.brain.openings is openings:
+                    self._set_alarm(other, key[0])
+                    self._watch.heard(other)
         self.decide(desk, key[0])
 
     def decide(self, desk: Desk, now_ns: int) -> None:
@@ -120,10 +135,7 @@ class World:
                 self._send(due_ns, Phase.REQUEST, partial(self._place, desk, order))
             for order in decided.to_cancel:
                 self._send(due_ns, Phase.REQUEST, partial(self._cancel, desk, order))
-        wakes_ns = desk.brain.wakes_ns(now_ns)
-        if wakes_ns is not None and not now_ns < desk.alarm_ns <= wakes_ns:
-            desk.alarm_ns = wakes_ns
-            self._send(wakes_ns, Phase.WAKE, partial(self.hear, desk, _nothing))
+        self._set_alarm(desk, now_ns)
         self._watch.heard(desk)
 
     def result(self, mode: Mode) -> Result:
@@ -135,6 +147,12 @@ class World:
             mode=mode,
             acted=self.acted,
         )
+
+    def _set_alarm(self, desk: Desk, now_ns: int) -> None:
+        wakes_ns = desk.brain.wakes_ns(now_ns)
+        if wakes_ns is not None and not now_ns < desk.alarm_ns <= wakes_ns:
+            desk.alarm_ns = wakes_ns
+            self._send(wakes_ns, Phase.WAKE, partial(self.hear, desk, _nothing))
 
     # --- requests, at the exchange ---------------------------------------------------------------
 

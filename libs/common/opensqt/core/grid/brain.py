@@ -30,6 +30,7 @@ from opensqt.core.instrument import Instrument
 from opensqt.core.numbers import ZERO
 from opensqt.core.orders import Order
 from opensqt.core.risk.exposure import Exposure
+from opensqt.core.risk.openings import Openings
 
 ENDED_KEPT: Final = 1000
 """Orders that are remembered after they ended; the oldest are forgotten first."""
@@ -53,6 +54,7 @@ class Brain:
         atr: The average true range so far; None: of the closed candles that it will hear.
         recall: Finds an order that ended long ago, by its client order id.
         on_change: Is told every change of the book, in order.
+        openings: Those of its account, shared with the other grids there; None: it is alone.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class Brain:
         atr: Atr | None = None,
         recall: Callable[[str], Order | None] = _nothing,
         on_change: Callable[[GridChange], None] = _nobody,
+        openings: Openings | None = None,
     ) -> None:
         self.book = book.trimmed()
         self.config = config
@@ -74,6 +77,7 @@ class Brain:
         self.ask: Decimal | None = None
         self.price_time_ns = 0
         """When the price was heard that decisions are made on."""
+        self.openings = Openings() if openings is None else openings
         self._latest = Decision()
         self._recall = recall
         self._on_change = on_change
@@ -175,12 +179,14 @@ class Brain:
             now_ns=now_ns,
             exposure_allowed=exposure is Exposure.ADD,
             instrument=self.instrument,
+            paused=self.openings.paused(now_ns),
             atr=None if self.atr is None else self.atr.value,
         )
 
     def wakes_ns(self, now_ns: int) -> int | None:
-        """When the next back-off of a slot ends, which may let it decide without any event."""
-        return self.book.wakes_ns(now_ns)
+        """When a back-off or a pause ends next, which may let it decide without any event."""
+        times = (self.book.wakes_ns(now_ns), self.openings.wakes_ns(now_ns))
+        return min((time_ns for time_ns in times if time_ns is not None), default=None)
 
     # --- inside ----------------------------------------------------------------------------------
 
@@ -216,6 +222,7 @@ class Brain:
         change = outcome.change
         if change is None:
             return outcome.value
+        self.openings.learn(self.book.orders, change.orders, now_ns=change.commit_time_ns)
         self.book = outcome.book.trimmed()
         for order in change.orders:
             if order.status.terminal:

@@ -5,8 +5,9 @@ within reach or has been passed, and which of two orders is nearer. Each of thes
 between two bounds; the band is what is between all of them. It is never wider than that, and where
 nothing simple can be said it is the present price alone.
 
-The band holds as long as book, candles and settings stay as they are, and no slot's back-off ends.
-It is meant for markets whose prices are whole ticks.
+The band holds as long as book, candles and settings stay as they are, and neither a slot's back-off
+nor a pause of openings ends. It goes on holding when a pause begins: only less is wanted then. It
+is meant for markets whose prices are whole ticks.
 """
 
 from dataclasses import dataclass
@@ -132,8 +133,8 @@ class _Narrowing:
 
     def _nothing_at(self, level: int) -> bool:
         windows = self._windows
-        if level % windows.spacing:
-            return True  # not in use
+        if windows.market.paused or level % windows.spacing:
+            return True  # nothing is opened now, or the level is not in use
         return windows.occupied(windows.lattice.price(level))
 
     def _farthest(self, side: Side) -> int | None:

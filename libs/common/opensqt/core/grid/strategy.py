@@ -36,7 +36,7 @@ class Decision:
     windows: Windows | None = None
     """None: nothing is decided, whatever the market does."""
     opening: bool = False
-    """Exposure may be added."""
+    """Openings may rest, and are placed unless they are paused."""
     wanted: tuple[Place, ...] = ()
     """The orders that are missing, whether or not there is a place for them."""
     keep: tuple[Order, ...] = ()
@@ -52,7 +52,8 @@ def plan(book: GridBook, market: MarketView, config: GridConfig) -> tuple[Action
 
     Nothing is decided without a price, nor before the book was compared with the exchange. Exposure
     is added only where `market.exposure_allowed`, and not by a HALTED grid; closing and cancelling
-    never wait for it.
+    never wait for it. While openings are `market.paused` none is wanted, so that none takes a place
+    from an exit, or has an order taken back to make room; those that rest are kept as ever.
     """
     return decide(book, market, config).actions
 
@@ -64,7 +65,8 @@ def decide(book: GridBook, market: MarketView, config: GridConfig) -> Decision:
         return Decision()
     if book.standing is Standing.HALTED:
         market = replace(market, exposure_allowed=False)
-    wanted = windows.closings() + (windows.openings() if market.exposure_allowed else ())
+    opens = market.exposure_allowed and not market.paused
+    wanted = windows.closings() + (windows.openings() if opens else ())
     keep, cancel = _sort_out(book, market, windows)
     live = [order for order in book.orders.values() if not order.status.terminal]
     in_doubt = sum(1 for o in live if not o.status.resting and not o.cancel_requested)

@@ -24,6 +24,9 @@ class MarketView:
     exposure_allowed: bool
     """The risk gate is open, prices are fresh, the order stream is verified."""
     instrument: Instrument
+    paused: bool = False
+    """The exchange has just refused what any opening needs (`core.risk.openings`): nothing is
+    opened for a while, and what rests stays."""
     atr: Decimal | None = None
     """Average true range of the closed candles, in quote; None until enough were seen."""
 
