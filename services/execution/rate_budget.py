@@ -12,7 +12,9 @@ from typing import Final
 import structlog
 from aiolimiter import AsyncLimiter
 
-from opensqt.core.orders import EndReason
+from opensqt.core.grid.results import PlacementResult
+from opensqt.core.orders import Purpose
+from opensqt.core.risk.openings import Pause
 from opensqt.ports import Clock
 from opensqt.runtime.metrics import Metrics
 from services.execution.config import RateLimitConfig
@@ -21,10 +23,6 @@ from services.execution.told_limits import ToldLimits, Used
 BURST_SHARE: Final = 0.2
 """Part of a window's limit that may be spent at once; the rest comes back over the window, so that
 no window of that length, wherever it begins, sees more than the limit."""
-
-PAUSE_FIRST_S: Final = 1.0
-PAUSE_LAST_S: Final = 120.0
-"""A pause doubles as long as the exchange goes on refusing."""
 
 _log = structlog.get_logger(__name__)
 
@@ -68,8 +66,7 @@ class RateBudget:
         self._openings = [_bucket(limit * share, window_s) for limit, window_s in windows]
         self._weight = _bucket(limits.weight_per_minute, 60.0)
         self._opening_weight = _bucket(limits.weight_per_minute * share, 60.0)
-        self._openings_paused_until_ns = 0
-        self._pause_s = self._next_pause_s = PAUSE_FIRST_S
+        self._pause = Pause()
         self._short = metrics.counter(
             "rate_budget_short", "Actions that the rate budget did not afford.", ("kind",)
         )
@@ -80,7 +77,7 @@ class RateBudget:
     @property
     def openings_pause_s(self) -> float:
         """How long openings still pause."""
-        return self._until_s(max(self._openings_paused_until_ns, self._held_until_ns()))
+        return self._until_s(max(self._pause.until_ns, self._held_until_ns()))
 
     async def take_opening(self) -> bool:
         """Pay for an order that opens a position; False when it is not affordable now."""
@@ -110,24 +107,19 @@ class RateBudget:
         await self._weight.acquire()
         self._told.note_request()
 
-    def limited(self, reason: EndReason) -> None:
-        """The exchange refused a request for want of something all openings share: they pause.
+    def answered(self, purpose: Purpose, result: PlacementResult) -> None:
+        """The exchange has answered an order: openings pause when that is what its refusal says.
 
-        Requests that were under way together are refused together, which is one refusal: only one
-        that comes after a pause doubles the next.
+        The strategy learns the same from the ledger, by the same rule, and decides nothing that
+        would be left out here; what it has decided before it knew is.
         """
-        now_ns = self._clock.now_ns()
-        if now_ns >= self._openings_paused_until_ns:
-            self._pause_s = self._next_pause_s
-            self._next_pause_s = min(self._pause_s * 2, PAUSE_LAST_S)
-        until_ns = now_ns + int(self._pause_s * 1e9)
-        self._openings_paused_until_ns = max(self._openings_paused_until_ns, until_ns)
-        _log.warning("openings_pause", reason=reason, pause_s=self._pause_s)
-
-    def served(self) -> None:
-        """The exchange took a request: the next pause is a short one again."""
-        if not self.openings_pause_s:
-            self._next_pause_s = PAUSE_FIRST_S
+        before_ns = self._pause.until_ns
+        self._pause = self._pause.after(
+            purpose, result.status, result.end_reason, now_ns=self._clock.now_ns()
+        )
+        if self._pause.until_ns != before_ns:
+            pause_s = self._pause.length_ns / 1e9
+            _log.warning("openings_pause", reason=result.end_reason, pause_s=pause_s)
 
     async def _take(
         self, kind: str, buckets: tuple[AsyncLimiter, ...], note: Callable[[], None], *, told: bool

@@ -49,9 +49,6 @@ class Pauses:
     head_start_s: float = HEAD_START_S
 
 
-PAUSING: Final = frozenset({EndReason.RATE_LIMIT, EndReason.INSUFFICIENT_MARGIN})
-"""Refusals that would meet the next opening of any slot as well, so that openings pause."""
-
 _log = structlog.get_logger(__name__)
 
 
@@ -63,7 +60,7 @@ class Sending:
         lookup: Is asked about an order that a cancel did not find.
         positions: Records the answers.
         clock: Tells the time.
-        budget: Hears of rate limits.
+        budget: Hears of every answer.
         in_flight: Keeps what is under way.
         answer_s: How long an answer is awaited.
         metrics: Where answers are counted.
@@ -150,10 +147,7 @@ class Sending:
                 result = _result(order, OrderStatus.UNKNOWN, repr(error))
         self._metrics.place_seconds.observe((self._clock.now_ns() - started_ns) / 1e9)
         self._metrics.placements.labels(result.status, result.end_reason).inc()
-        if result.status is OrderStatus.REJECTED and result.end_reason in PAUSING:
-            self._budget.limited(result.end_reason)
-        elif result.status is OrderStatus.NEW:
-            self._budget.served()
+        self._budget.answered(order.purpose, result)
         if result.end_reason is EndReason.DUPLICATE_ID:
             # An order of this id is open there: ours, as the look-up will show, or a contradiction.
             return _result(order, OrderStatus.UNKNOWN, result.end_text)

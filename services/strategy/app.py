@@ -16,6 +16,7 @@ from opensqt.core.errors import Refusal, RefusalReason
 from opensqt.core.events import Candle, GateBeat, PriceChange, StreamStatus
 from opensqt.core.instrument import Instrument
 from opensqt.core.risk.exposure import FreshnessBounds
+from opensqt.core.risk.openings import Openings
 from opensqt.engine.bot import Bot
 from opensqt.engine.durable import DurableEngine
 from opensqt.ports import (
@@ -83,6 +84,8 @@ class StrategyApp:
         self._clock = clock
         self._metrics = metrics
         self._engines: dict[str, DurableEngine] = {}
+        self._openings: defaultdict[str, Openings] = defaultdict(Openings)
+        """By account."""
 
     async def prepare(self) -> None:
         """Check the bots against the exchange's rules and their own past; make their engines.
@@ -210,6 +213,7 @@ class StrategyApp:
             clock=self._clock,
             metrics=self._metrics,
             candles=candles,
+            openings=self._openings[config.account],
         )
 
     def _work(self) -> Iterator[Coroutine[Any, Any, None]]:

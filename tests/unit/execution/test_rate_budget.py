@@ -6,11 +6,18 @@ from decimal import Decimal as D
 
 import pytest
 
-from opensqt.core.orders import EndReason
+from opensqt.core.grid.results import PlacementResult
+from opensqt.core.orders import EndReason, OrderStatus, Purpose
+from opensqt.core.risk.openings import PAUSE_LAST_NS
 from opensqt.runtime.metrics import Metrics
 from opensqt.testing.virtual_time import VirtualClock
 from services.execution.config import RateLimitConfig
-from services.execution.rate_budget import PAUSE_LAST_S, RateBudget
+from services.execution.rate_budget import RateBudget
+
+REFUSED = PlacementResult(
+    client_oid="a", status=OrderStatus.REJECTED, end_reason=EndReason.RATE_LIMIT
+)
+TAKEN = PlacementResult(client_oid="b", status=OrderStatus.NEW)
 
 
 class Held:
@@ -88,35 +95,35 @@ async def test_pauses_double_up_to_a_bound_and_end_with_the_first_success() -> N
     spent = budget(RateLimitConfig())
     pauses_s = []
     for _ in range(10):
-        spent.limited(EndReason.RATE_LIMIT)
+        spent.answered(Purpose.OPEN, REFUSED)
         pauses_s.append(spent.openings_pause_s)
         assert not await spent.take_opening()
         assert await spent.take_cancel()
         await asyncio.sleep(spent.openings_pause_s)
     assert pauses_s[:4] == [1, 2, 4, 8]
-    assert pauses_s[-1] == PAUSE_LAST_S
-    spent.served()
-    spent.limited(EndReason.RATE_LIMIT)
+    assert pauses_s[-1] == PAUSE_LAST_NS / 1e9
+    spent.answered(Purpose.OPEN, TAKEN)
+    spent.answered(Purpose.OPEN, REFUSED)
     assert spent.openings_pause_s == 1
 
 
 async def test_an_answer_that_was_under_way_does_not_end_a_pause() -> None:
     spent = budget(RateLimitConfig())
-    spent.limited(EndReason.RATE_LIMIT)
-    spent.served()
+    spent.answered(Purpose.OPEN, REFUSED)
+    spent.answered(Purpose.OPEN, TAKEN)
     await asyncio.sleep(1)
-    spent.limited(EndReason.RATE_LIMIT)
+    spent.answered(Purpose.OPEN, REFUSED)
     assert spent.openings_pause_s == 2
 
 
 async def test_requests_that_are_refused_together_are_one_refusal() -> None:
     spent = budget(RateLimitConfig())
     for _ in range(8):
-        spent.limited(EndReason.RATE_LIMIT)
+        spent.answered(Purpose.OPEN, REFUSED)
     assert spent.openings_pause_s == 1
     await asyncio.sleep(1)
     for _ in range(8):
-        spent.limited(EndReason.RATE_LIMIT)
+        spent.answered(Purpose.OPEN, REFUSED)
         await asyncio.sleep(0.01)
     assert 1.9 < spent.openings_pause_s <= 2
 

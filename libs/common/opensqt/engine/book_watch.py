@@ -12,6 +12,7 @@ import structlog
 
 from opensqt.core.errors import Refusal, RefusalReason
 from opensqt.core.grid.book import GridBook, GridChange, GridIdentity, apply_change
+from opensqt.core.risk.openings import Openings
 from opensqt.ports import Checkpoint, DependencyError, PositionManager, WatchEvent
 
 BACKOFF_FIRST_S: Final = 0.1
@@ -35,6 +36,7 @@ class BookWatch:
     Args:
         positions: The owner of the slots.
         on_change: Called after every change of the book, in the same turn of the event loop.
+        openings: Those of the grid's account; they learn from every change.
         silence_max_s: How long the stream may say nothing.
     """
 
@@ -43,10 +45,12 @@ class BookWatch:
         positions: PositionManager,
         *,
         on_change: Callable[[], None],
+        openings: Openings,
         silence_max_s: float = SILENCE_MAX_S,
     ) -> None:
         self._positions = positions
         self._on_change = on_change
+        self._openings = openings
         self._silence_max_s = silence_max_s
         self.book: GridBook | None = None
         """None until the first snapshot."""
@@ -123,5 +127,6 @@ class BookWatch:
             return False  # told twice
         if self.book is None or event.revision != known + 1:
             raise _GapError(f"revision {event.revision} came after {known}")
+        self._openings.learn(self.book.orders, event.orders, now_ns=event.commit_time_ns)
         self.book = apply_change(self.book, event)
         return True

@@ -7,7 +7,8 @@ commit shows on the watch. If the revision has not moved in time, it decides aga
 revision, and therefore under the same id: whatever became of the first batch, nothing happens
 twice.
 
-Architecture Invariant: the engine keeps nothing that a restart would lose, and writes nothing.
+Architecture Invariant: the engine keeps nothing that a restart would lose, and writes nothing. A
+pause of openings that it has learnt of is forgotten, but not by execution, which sends none then.
 """
 
 import asyncio
@@ -35,6 +36,7 @@ from opensqt.core.grid.book import GridBook, Standing
 from opensqt.core.grid.strategy import hold_what_rests, plan
 from opensqt.core.grid.windows import MarketView
 from opensqt.core.risk.exposure import Exposure, Reliance, judge
+from opensqt.core.risk.openings import Openings
 from opensqt.engine.book_watch import BookWatch
 from opensqt.engine.bot import Bot
 from opensqt.engine.meters import DecisionMeters
@@ -62,6 +64,8 @@ class DurableEngine:
         clock: Tells the time.
         metrics: Where decisions are counted.
         candles: Closed candles of the past, oldest first, for the average true range.
+        openings: Those of its account, shared with the engines of its other bots; None: it is
+            alone.
     """
 
     def __init__(
@@ -73,13 +77,15 @@ class DurableEngine:
         clock: Clock,
         metrics: Metrics,
         candles: tuple[Candle, ...] = (),
+        openings: Openings | None = None,
     ) -> None:
         self.bot = bot
         self._bus = bus
         self._clock = clock
         self._wake = asyncio.Event()
         self._first_price = asyncio.Event()
-        self._watch = BookWatch(positions, on_change=self._wake.set)
+        self._openings = Openings() if openings is None else openings
+        self._watch = BookWatch(positions, on_change=self._wake.set, openings=self._openings)
         self._known = Reliance(since_ns=clock.now_ns())
         self._price: PriceChange | None = None
         self._news: Mapping[str, str] | None = None
@@ -271,8 +277,9 @@ class DurableEngine:
         )
 
     def _wake_after_back_off(self, book: GridBook, now_ns: int) -> None:
-        """Decide again when the next back-off of a slot ends: no event says so."""
-        wakes_ns = book.wakes_ns(now_ns)
+        """Decide again when a back-off or a pause ends next: no event says so."""
+        times = (book.wakes_ns(now_ns), self._openings.wakes_ns(now_ns))
+        wakes_ns = min((time_ns for time_ns in times if time_ns is not None), default=None)
         if wakes_ns is None or now_ns < self._alarm_ns <= wakes_ns:
             return
         self._alarm_ns = wakes_ns
@@ -287,6 +294,7 @@ class DurableEngine:
             now_ns=now_ns,
             exposure_allowed=verdict.exposure is Exposure.ADD,
             instrument=self.bot.instrument,
+            paused=self._openings.paused(now_ns),
             atr=None if self._atr is None else self._atr.value,
         )
         actions = plan(book, market, self.bot.grid)

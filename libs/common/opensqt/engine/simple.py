@@ -31,6 +31,7 @@ from opensqt.core.grid.brain import Brain
 from opensqt.core.grid.results import Reservation
 from opensqt.core.identifiers import bot_tag, epoch_at
 from opensqt.core.risk.exposure import price_exposure
+from opensqt.core.risk.openings import Openings
 from opensqt.engine.bot import Bot
 from opensqt.engine.keeping import Keeping
 from opensqt.engine.past import concerns, what_happened
@@ -71,6 +72,8 @@ class SimpleEngine:
         timing: How long things may take.
         candles: Closed one-minute candles of the past, oldest first, for the average true range.
         ticks: Look after what time brings by itself; otherwise `on_time` is called by the owner.
+        openings: Those of its account, shared with the engines of its other bots; None: it is
+            alone.
     """
 
     def __init__(
@@ -83,6 +86,7 @@ class SimpleEngine:
         timing: SimpleTiming | None = None,
         candles: tuple[Candle, ...] = (),
         ticks: bool = True,
+        openings: Openings | None = None,
     ) -> None:
         self.bot = bot
         self._exchange = exchange
@@ -92,6 +96,7 @@ class SimpleEngine:
             bot, checkpoints=checkpoints, clock=clock, age_ns=self._timing.checkpoint_ns
         )
         self._ticks = ticks
+        self._openings = Openings() if openings is None else openings
         self._candles = list(candles)
         self._tag = bot_tag(bot.bot_id)
         self._grid: _Grid | None = None
@@ -347,6 +352,7 @@ class SimpleEngine:
             instrument=self.bot.instrument,
             recall=self._keeping.recall,
             on_change=self._keeping.note,
+            openings=self._openings,
         )
         for candle in self._candles:
             brain.hear_candle(candle)
