@@ -19,6 +19,7 @@ from opensqt.runtime.backtest_config import BacktestConfig, LatencyConfig
 from opensqt.runtime.bot_config import BotConfig
 from opensqt.runtime.config import ConfigError, load_config
 from services.execution.sending import Pauses
+from simulation.parity.drawn import through_both
 from simulation.parity.stack import NO_PAUSES, run_stack
 
 SAME, DIFFERENT = 0, 1
@@ -42,11 +43,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     try:
+        if options.random is not None:
+            return _drawn(options)
         case = _case(options)
+        backtest = run_of(case, run(case, mode=Mode(options.mode)))
     except (ConfigError, DamagedData, ValueError) as error:
         parser.error(str(error))
     pauses = Pauses() if options.pauses else NO_PAUSES
-    backtest = run_of(case, run(case, mode=Mode(options.mode)))
     services = run_stack(case, pauses=pauses, seed=options.seed)
     if options.out is not None:
         options.out.mkdir(parents=True, exist_ok=True)
@@ -56,6 +59,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     found = compare(backtest, services, tolerance_ns=tolerance_ns, same_clock=True)
     tell(Output(as_json=False), found, limit=options.limit)
     return DIFFERENT if found.differences else SAME
+
+
+def _drawn(options: argparse.Namespace) -> int:
+    """Hold random cases against each other; the exit status."""
+    if options.random < 1:
+        raise ValueError(f"--random {options.random}; allowed: 1 or more cases")
+    seeds = range(options.start, options.start + options.random)
+    cases = orders = fills = refused = forced = different = 0
+    for drawn in through_both(seeds, mode=Mode(options.mode)):
+        cases += 1
+        orders += len(drawn.found.a.orders)
+        fills += drawn.found.a.fills
+        refused += drawn.refused
+        forced += drawn.forced
+        if drawn.found.differences:
+            different += 1
+            print(f"random case {drawn.seed}:")
+            tell(Output(as_json=False), drawn.found, limit=options.limit)
+    print(
+        f"{cases} random cases, {different} with differences: {orders} orders ({refused} refused, "
+        f"{forced} forced), {fills} fills"
+    )
+    return DIFFERENT if different else SAME
 
 
 def _case(options: argparse.Namespace) -> Case:
@@ -85,7 +111,10 @@ def _parser() -> argparse.ArgumentParser:
         metavar=("MARKET", "ORDER", "REPORT"),
         help="such as 20ms 50ms 20ms (20ms each)",
     )
-    add("--mode", default="every", choices=[mode.value for mode in Mode], help="of the backtest")
+    add("--mode", default="auto", choices=[mode.value for mode in Mode], help="of the backtest")
+    add("--random", type=int, metavar="N", help="N random markets and bots instead; "
+        "of the options above only --mode counts")  # fmt: skip
+    add("--from", dest="start", type=int, default=0, metavar="SEED", help="of the first (0)")
     add("--pauses", action="store_true", help="with what execution leaves to placing (cancels "
         "follow by up to 5 ms, which a backtest does not know)")  # fmt: skip
     add("--seed", type=int, default=0, help="in which order processes take their turns")

@@ -9,6 +9,7 @@ from opensqt.backtest.runfile import Run, RunEnd, RunFill, RunOrder, RunPurpose
 from opensqt.core.events import Forced
 from opensqt.core.exchange.account import Account
 from opensqt.core.exchange.forced import forced_by_id
+from opensqt.core.grid.forced import is_forced_share
 from opensqt.core.identifiers import bot_tag, parse_order_id
 from opensqt.core.numbers import plain
 from opensqt.core.orders import Execution, Order, OrderStatus, Side
@@ -171,7 +172,8 @@ def run_of_books(books: Account, *, bots: Mapping[str, str], source: str) -> Run
 def completed_by(run: Run, books: Run) -> Run:
     """A ledger's run with what the exchange knows better.
 
-    That is when it took an order, and what became of it, heard by the ledger or not.
+    That is when it took an order, and what became of it, heard by the ledger or not. What it made
+    itself stands for what the ledger has of that: each slot's share of a forced order.
 
     Args:
         run: The ledger's; it knows what was decided and refused, too.
@@ -190,6 +192,7 @@ def completed_by(run: Run, books: Run) -> Run:
         if (kept := known.get(order.client_oid)) is not None
         else replace(order, ended_ns=None)
         for order in run.orders
+        if not is_forced_share(order.client_oid)
     ]
     forced = [order for order in books.orders if order.purpose is RunPurpose.FORCED]
     return replace(run, orders=_by_time([*orders, *forced]))

@@ -13,6 +13,7 @@ filled. The grid's first one stands for the execution: its presence says that it
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from decimal import Decimal
+from typing import Final
 
 from opensqt.core.events import OrderUpdate
 from opensqt.core.grid.book import GridBook, Slot
@@ -22,10 +23,17 @@ from opensqt.core.identifiers import bot_tag
 from opensqt.core.numbers import EXACT, ZERO, divide, plain, round_to
 from opensqt.core.orders import EndReason, Execution, Order, OrderStatus, Purpose, Side
 
+_SHARE: Final = "forced-"
+
 
 def forced_order_id(bot_id: str, execution_id: str, part: int = 0) -> str:
     """The id of a grid's share of a forced execution; never one that is sent to an exchange."""
-    return f"forced-{bot_tag(bot_id)}-{execution_id}-{part}"
+    return f"{_SHARE}{bot_tag(bot_id)}-{execution_id}-{part}"
+
+
+def is_forced_share(client_oid: str) -> bool:
+    """Tell whether an id is that of a grid's share of a forced execution."""
+    return client_oid.startswith(_SHARE)
 
 
 def held_against(book: GridBook, side: Side) -> Decimal:
