@@ -11,14 +11,13 @@ import pytest
 from opensqt.backtest.accounting import account_for
 from opensqt.backtest.case import AccountCase, Case, Mode
 from opensqt.backtest.metrics import (
-    DAY_NS,
-    HOUR_NS,
     Metrics,
     metrics_of,
     sampled_returns,
     sharpe_ratio,
     sortino_ratio,
 )
+from opensqt.backtest.periods import DAY_NS, HOUR_NS
 from opensqt.backtest.result import Result
 from opensqt.backtest.run import run
 from opensqt.backtest.timeline import AccountPath

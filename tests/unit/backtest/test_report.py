@@ -21,8 +21,10 @@ from opensqt.backtest.report.sampling import telling_points
 from opensqt.backtest.report.texts import money, percent, quantity
 from opensqt.backtest.run import run
 from opensqt.backtest.tape import DataNote
+from opensqt.core.exchange.rules import Fees
 from opensqt.runtime.backtest_config import BacktestConfig
 from opensqt.testing.tapes import Walk, random_case, random_cases_together, random_tape
+from tests.unit.backtest.small_case import small_case
 
 LARGEST_BYTES = 8_000_000
 
@@ -43,7 +45,7 @@ def contents() -> Contents:
 
 def test_the_page_has_everything_and_needs_nothing(contents: Contents) -> None:
     text = page(contents)
-    shown = text[text.index("<main>") : text.index("</main>")]
+    body = text[text.index("<main>") : text.index("</main>")]
     for heading in (
         "Where the result comes from",
         "Metrics",
@@ -51,28 +53,30 @@ def test_the_page_has_everything_and_needs_nothing(contents: Contents) -> None:
         "Exposure and margin",
         "with fills",
         "Inventory",
-        "Fees and funding",
+        "Day by day",
+        "What the grid lives on",
+        "The result over time, in parts",
         "Levels",
         "Assumptions",
         "Not modelled",
         "Data",
         "Settings",
     ):
-        assert heading in shown
+        assert heading in body
     for assumption in contents.assumptions:
-        assert assumption.subject in shown
+        assert assumption.subject in body
     for left_out in NOT_MODELLED:
-        assert left_out.split("'")[0] in shown
-    assert "not enough data" in shown  # a Sharpe ratio of some minutes
-    assert "first at &lt;line 7&gt;" in shown
-    assert "a &lt;b&gt;.csv" in shown
+        assert left_out.split("'")[0] in body
+    assert "not enough data" in body  # a Sharpe ratio of some minutes
+    assert "first at &lt;line 7&gt;" in body
+    assert "a &lt;b&gt;.csv" in body
     assert not re.search(r"<(script|link|img|iframe)[^>]*(src|href)=", text)
     assert len(text.encode()) < LARGEST_BYTES
 
 
 def test_the_plots_are_readable_json(contents: Contents) -> None:
     found = re.findall(r"<script type='application/json'>(.*?)</script>", page(contents), re.DOTALL)
-    assert len(found) == 8
+    assert len(found) == 9
     for figure in map(json.loads, found):
         assert figure["data"]
         assert figure["layout"]["height"] > 0
@@ -151,6 +155,67 @@ def test_what_went_wrong_is_warned_of() -> None:
     assert "was halted: LIQUIDATION" in text
     assert "was closed by force" in text
     assert "forced closes" in text
+
+
+def shown(case: Case) -> str:
+    """What a person reads of a page, without the plots."""
+    text = page(contents_of(case))
+    main = text[text.index("<main>") : text.index("</main>")]
+    return re.sub(r"<script.*?</script>|<[^>]+>", " ", main, flags=re.DOTALL)
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(small_case(prices=(1000, 1003, 1001)), id="no fill"),
+        pytest.param(small_case(prices=(1000, 989, 991)), id="one fill"),
+        pytest.param(small_case(prices=(1000,)), id="one trade"),
+        pytest.param(small_case(), id="a round trip"),
+        pytest.param(random_cases_together(2, trades=60), id="several bots"),
+    ],
+)
+def test_there_is_always_something_sensible_to_read(case: Case) -> None:
+    text = shown(case)
+    assert not re.search(r"\b([nN]a[nN]|[iI]nf|Infinity|None|null)\b", text), text
+    assert "Result" in text
+
+
+def test_without_a_fill_nothing_is_made_up() -> None:
+    text = shown(small_case(prices=(1000, 1003, 1001)))
+    assert "btc never had a fill" in text
+    assert re.search(r"Nearest to liquidation\s+never held", text)
+    assert re.search(r"A round trip earns\s+not enough data", text)
+
+
+def test_fees_that_eat_every_round_trip_are_warned_of() -> None:
+    dear = small_case()
+    rules = {s: replace(r, fees=Fees(maker=D("0.006"))) for s, r in dear.markets.items()}
+    # 2 * 0.006 * 1000 / 0.994 = 12.07…, more than the interval of 10
+    said = " ".join(contents_of(replace(dear, markets=rules)).warnings)
+    assert "interval of 10 USDT is not more than the maker fees of a round trip" in said
+    assert "12.07 USDT" in said
+    assert "not more than" not in " ".join(contents_of(dear).warnings)
+
+
+def test_round_trips_that_candles_do_not_show_are_warned_of() -> None:
+    said = contents_of(small_case(candle_s=24 * 3600)).warnings
+    assert any("100 % of the closing fills are in the very candle of 86400 s" in s for s in said)
+    said = contents_of(small_case(candle_s=4 * 3600)).warnings
+    assert not any("candle" in s for s in said)
+
+
+def test_a_grid_that_stands_still_is_warned_of() -> None:
+    said = contents_of(small_case(prices=(1000, 989, 970, 900, 900, 900, 900))).warnings
+    told = "btc stood still at the end: no fill in the last 24.0 hours, holding 0.5 BTC"
+    assert [text.startswith(told) for text in said] == [True]
+    assert not contents_of(small_case()).warnings
+
+
+def test_what_is_in_the_json_of_a_grid() -> None:
+    (bot,) = report_json(contents_of(small_case()))["accounts"][0]["bots"]
+    assert bot["grid"]["break_even_interval"] == "0.40008002"
+    assert (bot["grid"]["best_level"], bot["grid"]["worst_level"]) == (-1, 0)
+    assert [level["result"] for level in bot["levels"]] == ["0.4404", "-1.52"]
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,13 @@ the riskless rate of zero, annualised with 365 days, since these markets never c
 - Sortino ratio: mean of the returns divided by the root of the mean square of the negative ones,
   over all of them (F. A. Sortino, L. N. Price, "Performance Measurement in a Downside Risk
   Framework", Journal of Investing 3(3), 1994), with a target of zero.
+
+Two yardsticks say how much of a result the market gave, and not the grid. Both go from the mark at
+the start to the mark at the end, `p0` and `p1`, without fees, funding and leverage:
+
+- buy and hold: ``p1 / p0 - 1``, the return of a deposit that bought at the start; with several
+  symbols, the mean of theirs, as if each had got an equal part.
+- mean position held: the time-weighted mean of the signed position, times ``p1 - p0``.
 """
 
 from dataclasses import dataclass
@@ -24,19 +31,18 @@ from opensqt.backtest.accounting import AccountBooks
 from opensqt.backtest.case import Case
 from opensqt.backtest.columns import Ints
 from opensqt.backtest.equity import drawdown_of
+from opensqt.backtest.extremes import extremes_of
+from opensqt.backtest.periods import DAY_NS, HOUR_NS, Cut, longest_drawdown_ns, periods_of
 from opensqt.backtest.result import Result
 from opensqt.backtest.timeline import AccountPath, BotPath, Floats
 from opensqt.core.numbers import EXACT
 
-HOUR_NS: Final = 3_600 * 10**9
-DAY_NS: Final = 24 * HOUR_NS
 YEAR_NS: Final = 365 * DAY_NS
 
 DAILY_FROM_NS: Final = 14 * DAY_NS
 """Runs of at least this length are sampled daily, shorter ones hourly."""
 LEAST_RETURNS: Final = 10
 """Fewer returns say nothing about their spread."""
-_BLOCK: Final = 1 << 18
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +58,22 @@ class Metrics:
     """Largest fall of the equity below an earlier one, at every trade, in quote."""
     max_drawdown_share: float
     """Largest fall as a share of the equity that it fell from; it may be another one."""
+    profit_over_drawdown: float | None
+    """Profit over the largest drawdown, both in quote; None if nothing was ever lost."""
+    longest_drawdown_days: float
+    """The longest time from a height of the equity to the next as high, or to the end, by the
+    hour."""
+    hold_return: float | None
+    """Of a deposit that bought at the first mark and held to the last; None without a market."""
+    mean_position_profit: float | None
+    """Of the mean position held from the first mark to the last, in quote."""
+    days_with_profit: int
+    days_counted: int
+    """Days of UTC; the first and the last in part."""
+    best_day: float | None
+    """Largest change of the equity in a day of UTC, in quote."""
+    worst_day: float | None
+    """Least change of the equity in a day of UTC, in quote."""
     sampling: str
     """How the equity was sampled for the next two: ``daily`` or ``hourly``."""
     sharpe: float | None
@@ -72,6 +94,9 @@ class Metrics:
     """In quote."""
     leverage_max: float | None
     """Largest notional over the equity at that time."""
+    margin_max: float | None
+    """Largest initial margin of the positions over the equity at that time; open orders are not
+    counted."""
     liquidation_distance_min: float | None
     """How far a mark could still have moved against its position before liquidation, as a share of
     the mark: the least over the run. None: nothing was held. 1 or more: a long that no fall would
@@ -94,14 +119,25 @@ def metrics_of(case: Case, result: Result, books: AccountBooks) -> Metrics:
     fallen, fallen_share = largest_fall(case, result, books)
     sampling, returns = sampled_returns(path, result.start_ns, result.end_ns)
     per_year = YEAR_NS / (DAY_NS if sampling == "daily" else HOUR_NS)
-    highest = _extremes(path, result.start_ns, result.end_ns)
+    highest = extremes_of(path, result.start_ns, result.end_ns)
     deposit = float(books.initial)
+    profit = EXACT.subtract(books.final, books.initial)
+    ends = (result.start_ns, result.end_ns)
+    daily = [day.profit for day in periods_of(path, *ends, final=float(books.final), cut=Cut.DAY)]
     return Metrics(
         days=days,
-        profit=EXACT.subtract(books.final, books.initial),
+        profit=profit,
         return_share=float(EXACT.divide(books.split.total, books.initial)),
         max_drawdown=fallen,
         max_drawdown_share=fallen_share,
+        profit_over_drawdown=float(EXACT.divide(profit, fallen)) if fallen else None,
+        longest_drawdown_days=longest_drawdown_ns(path, *ends) / DAY_NS,
+        hold_return=hold_return(path, *ends),
+        mean_position_profit=_mean_position_profit(path, *ends),
+        days_with_profit=sum(change > 0 for change in daily),
+        days_counted=len(daily),
+        best_day=max(daily, default=None),
+        worst_day=min(daily, default=None),
         sampling=sampling,
         sharpe=sharpe_ratio(returns, per_year=per_year),
         sortino=sortino_ratio(returns, per_year=per_year),
@@ -114,6 +150,7 @@ def metrics_of(case: Case, result: Result, books: AccountBooks) -> Metrics:
         exposure_mean=_mean_exposure(path, result.end_ns) / span_ns if span_ns else None,
         exposure_max=highest.exposure,
         leverage_max=highest.leverage,
+        margin_max=highest.margin,
         liquidation_distance_min=highest.distance,
     )
 
@@ -182,6 +219,29 @@ def _mean_exposure(path: AccountPath, end_ns: int) -> float:
     return total
 
 
+def hold_return(path: AccountPath, start_ns: int, end_ns: int) -> float | None:
+    """The return of buying at the first mark and holding to the last; None without a market."""
+    told = [_first_and_last(bot, start_ns, end_ns) for bot in path.bots if len(bot.mark.price)]
+    return sum(last / first - 1 for first, last in told) / len(told) if told else None
+
+
+def _mean_position_profit(path: AccountPath, start_ns: int, end_ns: int) -> float | None:
+    if end_ns == start_ns:
+        return None
+    total = 0.0
+    for bot in path.bots:
+        if len(bot.mark.price):
+            first, last = _first_and_last(bot, start_ns, end_ns)
+            lasted = np.diff(np.append(bot.time_ns, max(end_ns, int(bot.time_ns[-1]))))
+            total += float(bot.position @ lasted) / (end_ns - start_ns) * (last - first)
+    return total
+
+
+def _first_and_last(bot: BotPath, start_ns: int, end_ns: int) -> tuple[float, float]:
+    first, last = bot.mark.at(np.array([start_ns, end_ns], dtype=np.int64)).tolist()
+    return first, last
+
+
 def _price_time(bot: BotPath, times: Ints) -> Floats:
     """The integral of the mark price over time, up to each time."""
     mark_ns, price = bot.mark.time_ns, bot.mark.price
@@ -189,61 +249,3 @@ def _price_time(bot: BotPath, times: Ints) -> Floats:
     index = np.maximum(np.searchsorted(mark_ns, times, side="right") - 1, 0)
     since: Floats = summed[index] + price[index] * (times - mark_ns[index])
     return since
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Extremes:
-    exposure: float = 0.0
-    leverage: float | None = None
-    distance: float | None = None
-
-    def and_of(self, equity: Floats, exposure: Floats, distance: Floats) -> "_Extremes":
-        """These, and those of more states of the account."""
-        held = exposure > 0
-        if not held.any():
-            return self
-        with np.errstate(divide="ignore"):
-            ratios = np.where(equity > 0, exposure / np.maximum(equity, 1e-300), np.inf)[held]
-        most, least = float(ratios.max()), float(distance[held].min())
-        return _Extremes(
-            exposure=max(self.exposure, float(exposure.max())),
-            leverage=max(most, self.leverage or 0.0) if np.isfinite(most) else self.leverage,
-            distance=least if self.distance is None else min(least, self.distance),
-        )
-
-
-def _extremes(path: AccountPath, start_ns: int, end_ns: int) -> _Extremes:
-    if len(path.bots) == 1:
-        return _extremes_of_one(path)
-    found = _Extremes()
-    changes = [series for bot in path.bots for series in (bot.time_ns, bot.mark.time_ns)]
-    times = np.unique(np.concatenate(changes)) if changes else np.zeros(0, dtype=np.int64)
-    times = times[(times >= start_ns) & (times <= end_ns)]
-    for block in range(0, len(times), _BLOCK):
-        state = path.at(times[block : block + _BLOCK])
-        found = found.and_of(state.equity, state.exposure, state.distance)
-    return found
-
-
-def _extremes_of_one(path: AccountPath) -> _Extremes:
-    """With one market everything is extreme where the price is, between one fill and the next."""
-    bot, rate = path.bots[0], path.maintenance[0]
-    if not len(bot.mark.price):
-        return _Extremes()
-    begin = np.maximum(np.searchsorted(bot.mark.time_ns, bot.time_ns, side="right") - 1, 0)
-    # What comes at the very time of the next change belongs to that one.
-    end = np.searchsorted(bot.mark.time_ns, bot.time_ns[1:], side="left")
-    end = np.maximum(np.append(end, len(bot.mark.price)), begin + 1)
-    to_the_end = end == len(bot.mark.price)  # which `reduceat` has no index for
-    ranges = np.stack([begin, end - to_the_end], axis=1).ravel()
-    found = _Extremes()
-    for of in (np.minimum, np.maximum):
-        price = of.reduceat(bot.mark.price, ranges)[::2]
-        price = np.where(to_the_end, of(price, bot.mark.price[-1]), price)
-        notional = np.abs(bot.position) * price
-        equity = path.deposit + bot.cash + bot.position * price
-        weight = np.where(bot.position > 0, 1 - rate, 1 + rate) * notional
-        with np.errstate(divide="ignore", invalid="ignore"):
-            distance = np.where(weight > 0, (equity - notional * rate) / weight, np.inf)
-        found = found.and_of(equity, notional, distance)
-    return found

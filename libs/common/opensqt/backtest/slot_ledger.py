@@ -59,7 +59,7 @@ class SlotLedger:
         self.slots: dict[int, SlotAccount] = {}
         """By level number."""
 
-    def fill(self, level: int, signed: int, price: int, *, fee: int) -> None:
+    def fill(self, level: int, signed: int, price: int, *, fee: int) -> int:
         """Count a fill of one of the grid's own orders.
 
         Args:
@@ -67,6 +67,9 @@ class SlotLedger:
             signed: Quantity in steps; negative is sold.
             price: In ticks.
             fee: In the bot's money unit.
+
+        Returns:
+            What it realised.
         """
         slot = self.slots.setdefault(level, SlotAccount())
         slot.fills += 1
@@ -76,22 +79,31 @@ class SlotLedger:
         else:
             slot.sold -= signed
         held = slot.held
-        slot.realised += self._net(slot, signed, price)
+        gained = self._net(slot, signed, price)
+        slot.realised += gained
         slot.round_trips += bool(held) and not slot.held
+        return gained
 
-    def force(self, signed: int, price: int) -> None:
-        """Count a fill of an order that the exchange made, sharing it out among the slots."""
+    def force(self, signed: int, price: int) -> int:
+        """Count a fill of an order that the exchange made, sharing it out among the slots.
+
+        Returns:
+            What it realised.
+        """
         sign = 1 if signed > 0 else -1
         against = [slot for _, slot in sorted(self.slots.items()) if slot.held * sign < 0]
         # A sale closes longs, of which the dearest is the worst; a purchase closes shorts.
         against.sort(key=lambda slot: sign * Fraction(slot.cost, abs(slot.held)))
-        left = abs(signed)
+        left, gained = abs(signed), 0
         for slot in against:
             quantity = min(left, abs(slot.held))
             if quantity:
-                slot.forced += self._net(slot, sign * quantity, price)
+                part = self._net(slot, sign * quantity, price)
+                slot.forced += part
+                gained += part
                 left -= quantity
         assert not left, "the exchange closed more than the slots held"
+        return gained
 
     def _net(self, slot: SlotAccount, signed: int, price: int) -> int:
         """Net a fill against the slot's holding; what it realised."""

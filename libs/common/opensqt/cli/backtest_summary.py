@@ -13,7 +13,7 @@ NOTES_SHOWN = 5
 
 def print_summary(output: Output, contents: "Contents") -> None:
     """Print what was run, what it earned and from what, and what to be careful about."""
-    from opensqt.backtest.report.rows import metric_rows, split_rows
+    from opensqt.backtest.report.rows import grid_rows, metric_rows, split_rows
     from opensqt.backtest.report.texts import utc
 
     result = contents.result
@@ -34,7 +34,11 @@ def print_summary(output: Output, contents: "Contents") -> None:
         output.table([f"{head[0]}", *(f"{name} " for name in head[1:])], rows)
         output.line("")
         metrics = contents.metrics[books.name]
-        output.table(["", " "], metric_rows(metrics, books.quote))
+        output.table(["figure", "value "], [row[:2] for row in metric_rows(metrics, books.quote)])
+        for bot in books.bots:
+            output.line("")
+            rows = [row[:2] for row in grid_rows(contents.economics[bot.bot_id], bot)]
+            output.table([f"grid {bot.bot_id}", "value "], rows)
     _cautions(output, contents)
 
 
@@ -48,4 +52,6 @@ def _cautions(output: Output, contents: "Contents") -> None:
     hidden = len(contents.notes) - NOTES_SHOWN
     if hidden > 0:
         output.line(f"data: {hidden} more kinds of notes, in the report")
-    output.line(f"{len(contents.warnings)} warnings, {len(contents.notes)} notes on the data")
+    counted = (len(contents.warnings), "warning"), (len(contents.notes), "note")
+    told = ", ".join(f"{count} {what}{'' if count == 1 else 's'}" for count, what in counted)
+    output.line(f"{told} on the data")

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import opensqt
 from opensqt.backtest.accounting import AccountBooks, BotAccounts, PnlSplit
+from opensqt.backtest.economics import GridEconomics, level_result
 from opensqt.backtest.report.assumptions import NOT_MODELLED
 from opensqt.backtest.report.contents import Contents
 from opensqt.backtest.run_sources import run_of
@@ -60,15 +61,21 @@ def _account(contents: Contents, books: AccountBooks) -> dict[str, Any]:
         "final": plain(books.final),
         "pnl": _split(books.split),
         "metrics": _plain(contents.metrics[books.name]),
-        "bots": [_bot(bot) for bot in books.bots],
+        "bots": [_bot(bot, contents.economics[bot.bot_id]) for bot in books.bots],
     }
 
 
-def _bot(bot: BotAccounts) -> dict[str, Any]:
+def _bot(bot: BotAccounts, economics: GridEconomics) -> dict[str, Any]:
     values = _plain(bot)
     values["pnl"] = _split(bot.split)
     del values["split"]
-    values["levels"] = [_plain(level) for level in bot.levels]
+    values["grid"] = _plain(economics)
+    for name in ("best", "worst"):
+        level = values["grid"].pop(name)
+        values["grid"][f"{name}_level"] = None if level is None else level.level
+    values["levels"] = [
+        {**_plain(level), "result": plain(level_result(level, bot.mark))} for level in bot.levels
+    ]
     return values
 
 

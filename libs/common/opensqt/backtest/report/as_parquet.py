@@ -110,7 +110,7 @@ def _payments(result: Result) -> pa.Table:
 def _equity(contents: Contents) -> pa.Table:
     parts = []
     for books in contents.accounting.accounts:
-        curve = AccountCurve.of(contents.case, contents.result, books.name, spans=EQUITY_SPANS)
+        curve = AccountCurve.of(contents.case, contents.result, books, spans=EQUITY_SPANS)
         parts.append(
             pa.table(
                 {

@@ -6,8 +6,10 @@ from typing import Self
 
 from opensqt.backtest.accounting import Accounting, account_for
 from opensqt.backtest.case import Case
+from opensqt.backtest.economics import GridEconomics, economics_of
 from opensqt.backtest.metrics import Metrics, metrics_of
 from opensqt.backtest.report.assumptions import Assumption, assumptions_of
+from opensqt.backtest.report.cautions import cautions_of
 from opensqt.backtest.result import Result
 from opensqt.backtest.tape import DataNote
 from opensqt.runtime.backtest_config import BacktestConfig
@@ -22,6 +24,8 @@ class Contents:
     accounting: Accounting
     metrics: Mapping[str, Metrics]
     """By account."""
+    economics: Mapping[str, GridEconomics]
+    """By bot."""
     assumptions: tuple[Assumption, ...]
     notes: tuple[tuple[str, DataNote], ...]
     """What is worth knowing of the data: symbol and note."""
@@ -38,31 +42,21 @@ class Contents:
             assumed: The assumptions that the case was made with.
         """
         accounting = account_for(case, result)
+        metrics = {books.name: metrics_of(case, result, books) for books in accounting.accounts}
+        index = {run.identity.bot_id: number for number, run in enumerate(result.bots)}
+        economics = {
+            bot.bot_id: economics_of(case, result, bot, index[bot.bot_id])
+            for bot in accounting.bots
+        }
         return cls(
             case=case,
             result=result,
             accounting=accounting,
-            metrics={books.name: metrics_of(case, result, books) for books in accounting.accounts},
+            metrics=metrics,
+            economics=economics,
             assumptions=assumptions_of(case, assumed),
             notes=tuple(
                 (symbol, note) for symbol, tape in case.tapes.items() for note in tape.notes
             ),
-            warnings=tuple(_warnings(accounting)),
+            warnings=cautions_of(case, result, accounting, economics, metrics),
         )
-
-
-def _warnings(accounting: Accounting) -> list[str]:
-    said = []
-    for bot in accounting.bots:
-        if bot.halted:
-            said.append(f"{bot.bot_id} was halted: {bot.halted}. It opened nothing from then on.")
-        if bot.refused:
-            said.append(
-                f"{bot.bot_id}: the exchange refused {bot.refused} of {bot.orders} orders (margin, "
-                "least notional, or a post-only price that the market had reached)."
-            )
-        if not bot.fills:
-            said.append(f"{bot.bot_id} never had a fill.")
-        if bot.forced_closes:
-            said.append(f"{bot.bot_id} was closed by force {bot.forced_closes} times.")
-    return said

@@ -1,5 +1,6 @@
 """What pages for people are made of: a frame that works offline, and parts to fill it with."""
 
+import re
 from collections.abc import Sequence
 from html import escape
 from importlib.resources import files
@@ -35,7 +36,34 @@ def write_whole(path: Path, text: str) -> None:
 def section(heading: str, content: str, *, note: str = "") -> str:
     """A part of the page with a heading."""
     said = f"<p class='note'>{escape(note)}</p>" if note else ""
-    return f"<section><h2>{escape(heading)}</h2>{said}{content}</section>"
+    name = escape(anchor(heading))
+    return f"<section id='{name}'><h2>{escape(heading)}</h2>{said}{content}</section>"
+
+
+def anchor(heading: str) -> str:
+    """What a link to a section says."""
+    return re.sub(r"[^a-z0-9]+", "-", heading.lower()).strip("-")
+
+
+def links(headings: Sequence[str]) -> str:
+    """Links to sections of the page."""
+    told = "".join(f"<a href='#{escape(anchor(h))}'>{escape(h)}</a> " for h in headings)
+    return f"<nav>{told}</nav>"
+
+
+def warning(text: str) -> str:
+    """Something to be careful about."""
+    return f"<p class='warning'>{escape(text)}</p>"
+
+
+def tiles(shown: Sequence[tuple[str, str, str]]) -> str:
+    """Figures to begin with: a name, a text, and ``good``, ``bad`` or nothing."""
+    cells = "".join(
+        f"<div class='tile'><span>{escape(name)}</span>"
+        f"<strong class='{kind}'>{escape(text)}</strong></div>"
+        for name, text, kind in shown
+    )
+    return f"<div class='tiles'>{cells}</div>"
 
 
 def figure(plot: go.Figure, *, time: bool = False) -> str:
@@ -50,6 +78,19 @@ def pairs(rows: Sequence[tuple[str, str]]) -> str:
     """Names and values, in columns."""
     cells = "".join(f"<div><dt>{escape(k)}</dt><dd>{escape(v)}</dd></div>" for k, v in rows)
     return f"<dl class='pairs'>{cells}</dl>"
+
+
+def explained(rows: Sequence[tuple[str, str, str]]) -> str:
+    """Names and values in columns, each with what it means: under the mouse, and below."""
+    cells = "".join(
+        f"<div title='{escape(means)}'><dt>{escape(k)}</dt><dd>{escape(v)}</dd></div>"
+        for k, v, means in rows
+    )
+    meant = definitions([(k, means) for k, _, means in rows])
+    return (
+        f"<dl class='pairs'>{cells}</dl>"
+        f"<details><summary>What these figures mean</summary>{meant}</details>"
+    )
 
 
 def definitions(rows: Sequence[tuple[str, str]]) -> str:

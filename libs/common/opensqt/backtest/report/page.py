@@ -10,14 +10,23 @@ from opensqt.backtest.case import Case
 from opensqt.backtest.report import elements, figures
 from opensqt.backtest.report.assumptions import NOT_MODELLED
 from opensqt.backtest.report.contents import Contents
-from opensqt.backtest.report.curves import AccountCurve, BotCurve
-from opensqt.backtest.report.rows import metric_rows, setting_rows, split_rows
-from opensqt.backtest.report.texts import days, money, percent, quantity, ratio, signed, utc
+from opensqt.backtest.report.curves import DAYS_DRAWN, AccountCurve, BotCurve
+from opensqt.backtest.report.rows import (
+    distance_text,
+    grid_rows,
+    level_rows,
+    metric_rows,
+    setting_rows,
+    split_rows,
+)
+from opensqt.backtest.report.texts import days, percent, ratio, signed, utc
 
 SPANS: Final = 1200
 """Spans of time that keep their extremes, in the plots of one bot; fewer each when there are more
 bots, so that the page stays small."""
 LEAST_SPANS: Final = 150
+CLOSING: Final = ("Assumptions", "Not modelled", "Data", "Settings")
+"""Sections that every page ends with, and that its head links to."""
 
 
 def write_page(path: Path, contents: Contents) -> None:
@@ -33,8 +42,7 @@ def page(contents: Contents) -> str:
 def _body(contents: Contents) -> Iterator[str]:
     spans = max(LEAST_SPANS, SPANS // max(1, len(contents.result.bots)))
     yield _header(contents)
-    for warning in contents.warnings:
-        yield f'<p class="warning">{escape(warning)}</p>'
+    yield from map(elements.warning, contents.warnings)
     accounts = contents.accounting.accounts
     for books in accounts:
         if len(accounts) > 1:
@@ -64,47 +72,52 @@ def _header(contents: Contents) -> str:
         f"<header><h1>{escape(_title(contents.case))}</h1>"
         f"<p class='lead'>{utc(result.start_ns)} to {utc(result.end_ns)} UTC, {span}</p>"
         f"<dl class='facts'><dt>Data</dt><dd>{sources}</dd>"
-        f"<dt>Engine</dt><dd>{escape(engine)}{detours}</dd></dl></header>"
+        f"<dt>Engine</dt><dd>{escape(engine)}{detours}</dd></dl>"
+        f"{elements.links(CLOSING)}</header>"
     )
 
 
 def _account(contents: Contents, books: AccountBooks, spans: int) -> Iterator[str]:
     metrics = contents.metrics[books.name]
     quote = books.quote
-    tiles = (
-        ("Result", f"{signed(metrics.profit)} {quote}", "good" if metrics.profit > 0 else "bad"),
-        ("Return", percent(metrics.return_share), ""),
-        ("Max drawdown", percent(metrics.max_drawdown_share), ""),
-        ("Sharpe", ratio(metrics.sharpe), ""),
-        ("Round trips", f"{metrics.round_trips:,}", ""),
-        ("Nearest to liquidation", _distance(metrics.liquidation_distance_min), ""),
+    kind = "good" if metrics.profit > 0 else "bad" if metrics.profit < 0 else ""
+    yield elements.tiles(
+        [
+            ("Result", f"{signed(metrics.profit)} {quote}", kind),
+            ("Return", percent(metrics.return_share), ""),
+            ("Buy and hold", percent(metrics.hold_return), ""),
+            ("Max drawdown", percent(metrics.max_drawdown_share), ""),
+            ("Sharpe", ratio(metrics.sharpe), ""),
+            ("Nearest to liquidation", distance_text(metrics.liquidation_distance_min), ""),
+        ]
     )
-    yield (
-        "<div class='tiles'>"
-        + "".join(
-            f"<div class='tile'><span>{name}</span>"
-            f"<strong class='{kind}'>{escape(text)}</strong></div>"
-            for name, text, kind in tiles
-        )
-        + "</div>"
-    )
-    curve = AccountCurve.of(contents.case, contents.result, books.name, spans=spans)
+    curve = AccountCurve.of(contents.case, contents.result, books, spans=spans)
     yield "<div class='columns'>"
     yield elements.section(
         "Where the result comes from", elements.table(split_rows(books), head=True)
     )
     yield elements.section("Result in parts", elements.figure(figures.pnl_bars(books.split, quote)))
     yield "</div>"
-    yield elements.section("Metrics", elements.pairs(metric_rows(metrics, quote)))
+    yield elements.section("Metrics", elements.explained(metric_rows(metrics, quote)))
     yield elements.section(
         "Equity and drawdown",
         elements.figure(figures.equity(curve, quote, float(books.initial)), time=True)
         + elements.figure(figures.drawdown(curve, quote), time=True),
         note="Equity is the wallet and the unrealised profit at the mark price. The dotted line is "
-        "the deposit.",
+        "the deposit; buy and hold is the deposit spent at the first mark price. A click on a name "
+        "hides a line, dragging zooms all plots over time, a double click zooms out.",
     )
+    if curve.periods:
+        yield elements.section(
+            "Day by day" if metrics.days <= DAYS_DRAWN else "Month by month",
+            elements.figure(figures.periods(curve, quote), time=True),
+            note="Change of the equity, cut at midnight UTC; the first and the last in part.",
+        )
     yield elements.section(
-        "Exposure and margin", elements.figure(figures.exposure(curve, quote), time=True)
+        "Exposure and margin",
+        elements.figure(figures.exposure(curve, quote), time=True),
+        note="Notional is what the positions are worth at the mark. Where the maintenance margin "
+        "meets the equity the account is liquidated.",
     )
 
 
@@ -112,37 +125,29 @@ def _bot(contents: Contents, bot: BotAccounts, index: int, spans: int) -> Iterat
     curve = BotCurve.of(contents.case, contents.result, index, spans=spans)
     name = f"{bot.bot_id}: " if len(contents.result.bots) > 1 else ""
     yield elements.section(
+        f"{name}What the grid lives on",
+        elements.explained(grid_rows(contents.economics[bot.bot_id], bot)),
+    )
+    yield elements.section(
         f"{name}{bot.symbol} with fills", elements.figure(figures.price(curve, bot), time=True)
     )
     yield elements.section(
         f"{name}Inventory", elements.figure(figures.inventory(curve, bot), time=True)
     )
     yield elements.section(
-        f"{name}Fees and funding, summed up",
-        elements.figure(figures.costs(curve, bot), time=True),
-        note="As they change the equity: below zero is paid.",
+        f"{name}The result over time, in parts",
+        elements.figure(figures.parts(curve, bot), time=True),
+        note="Closed slots are realised, before fees; inventory is what the slots hold, at the "
+        "mark, less its cost. Fees and funding below zero are paid.",
     )
     if bot.levels:
-        head = ("level", "price", "fills", "round trips", "profit", "forced", "fees", "holds")
-        rows = [
-            (
-                str(level.level),
-                quantity(level.price),
-                f"{level.fills:,}",
-                f"{level.round_trips:,}",
-                money(level.profit),
-                money(level.forced),
-                money(level.fees),
-                quantity(level.held),
-            )
-            for level in reversed(bot.levels)
-        ]
-        table = elements.table([head, *rows], head=True)
+        table = elements.table(level_rows(bot), head=True)
         yield elements.section(
             f"{name}Levels",
             elements.figure(figures.levels(bot))
-            + f"<details><summary>{len(rows)} levels as a table</summary>{table}</details>",
-            note="Each level is a slot: it opens at its own price and closes one interval away.",
+            + f"<details><summary>{len(bot.levels)} levels as a table</summary>{table}</details>",
+            note="Each level is a slot: it opens at its own price and closes one interval away. "
+            "Funding is of the whole position and of no level.",
         )
 
 
@@ -166,9 +171,3 @@ def _title(case: Case) -> str:
         if len(bots) == 1
         else f"{len(bots)} grids: " + ", ".join(bot.bot_id for bot in case.bots)
     )
-
-
-def _distance(share: float | None) -> str:
-    if share is None:
-        return "never held"
-    return "over 100 %" if share >= 1 else percent(share, 1)

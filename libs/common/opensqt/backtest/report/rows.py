@@ -1,9 +1,12 @@
 """The report's tables as rows of text, for the page and for the terminal alike."""
 
 from decimal import Decimal
+from typing import NamedTuple
 
-from opensqt.backtest.accounting import AccountBooks, PnlSplit
+from opensqt.backtest.accounting import AccountBooks, BotAccounts, PnlSplit
+from opensqt.backtest.economics import GridEconomics, level_inventory, level_result
 from opensqt.backtest.metrics import Metrics
+from opensqt.backtest.periods import DAY_NS
 from opensqt.backtest.report.texts import (
     NOT_ENOUGH,
     days,
@@ -14,7 +17,7 @@ from opensqt.backtest.report.texts import (
     signed,
 )
 from opensqt.backtest.result import BotRun
-from opensqt.core.numbers import plain
+from opensqt.core.numbers import EXACT, plain
 from opensqt.engine.bot import Bot
 
 
@@ -43,51 +46,243 @@ def split_rows(books: AccountBooks) -> list[tuple[str, ...]]:
     return rows
 
 
-def metric_rows(metrics: Metrics, quote: str) -> list[tuple[str, str]]:
+class Told(NamedTuple):
+    """A figure, and what it means."""
+
+    name: str
+    text: str
+    means: str
+
+
+def metric_rows(metrics: Metrics, quote: str) -> list[Told]:
     """The figures of an account, by name."""
     every = "day" if metrics.sampling == "daily" else "hour"
-    distance = metrics.liquidation_distance_min
+    best, worst = metrics.best_day, metrics.worst_day
     return [
-        ("Span", days(metrics.days)),
-        ("Result", f"{signed(metrics.profit)} {quote}"),
-        ("Return", percent(metrics.return_share)),
-        (
+        Told("Span", days(metrics.days), "From the first event to the last."),
+        Told(
+            "Result",
+            f"{signed(metrics.profit)} {quote}",
+            "Equity at the end less the deposit: all of it, what is still held included.",
+        ),
+        Told("Return", percent(metrics.return_share), "Result over deposit; not annualised."),
+        Told(
+            "Buy and hold",
+            percent(metrics.hold_return),
+            "What the deposit would have returned, spent at the first mark price and held to the "
+            "last one, without fees, funding or leverage.",
+        ),
+        Told(
+            "Mean position held",
+            _of(metrics.mean_position_profit, quote),
+            "What the bot's mean position would have made if held from start to end, without fees "
+            "and funding: the part that the market gave.",
+        ),
+        Told(
+            "Result beyond that",
+            _of(_beyond(metrics), quote),
+            "Result less what the mean position held would have made: the grid's own part.",
+        ),
+        Told(
             "Max drawdown",
             f"{money(metrics.max_drawdown)} {quote} ({percent(metrics.max_drawdown_share)})",
+            "Largest fall of the equity below an earlier height, at every price; in percent of "
+            "that height. The two may be different falls.",
         ),
-        (f"Sharpe (every {every}, a year)", ratio(metrics.sharpe)),
-        (f"Sortino (every {every}, a year)", ratio(metrics.sortino)),
-        ("Fills", f"{metrics.fills:,}"),
-        ("Fills a day", ratio(metrics.fills_per_day, 1)),
-        ("Round trips", f"{metrics.round_trips:,}"),
-        ("Turnover", f"{money(metrics.turnover)} {quote}"),
-        (
+        Told(
+            "Longest drawdown",
+            days(metrics.longest_drawdown_days),
+            "Longest time from a height of the equity to the next as high, or to the end, "
+            "looked at every hour.",
+        ),
+        Told(
+            "Result / max drawdown",
+            ratio(metrics.profit_over_drawdown),
+            "How often the result pays for the worst fall; below 1 it does not.",
+        ),
+        Told(
+            f"Sharpe (every {every}, a year)",
+            ratio(metrics.sharpe),
+            f"Mean return of every {every} over the spread of these returns, times the root of "
+            "how many there are in a year of 365 days. A month of it is a guess.",
+        ),
+        Told(
+            f"Sortino (every {every}, a year)",
+            ratio(metrics.sortino),
+            "The same, over the root mean square of the losses alone.",
+        ),
+        Told(
+            "Days with a profit",
+            f"{metrics.days_with_profit:,} of {metrics.days_counted:,}",
+            "Days of UTC in which the equity rose; the first and the last in part.",
+        ),
+        Told("Best day", _of(best, quote), "Largest change of the equity in a day of UTC."),
+        Told("Worst day", _of(worst, quote), "Least change of the equity in a day of UTC."),
+        Told("Fills", f"{metrics.fills:,}", "Partial ones are counted one by one."),
+        Told("Fills a day", ratio(metrics.fills_per_day, 1), "Fills over span."),
+        Told(
+            "Round trips",
+            f"{metrics.round_trips:,}",
+            "How often an order of the grid left a slot empty.",
+        ),
+        Told(
+            "Turnover",
+            f"{money(metrics.turnover)} {quote}",
+            "Price times quantity of all fills: what fees are paid on.",
+        ),
+        Told(
             "Turnover a day",
             NOT_ENOUGH
             if metrics.turnover_per_day is None
             else f"{metrics.turnover_per_day:,.2f} deposits",
+            "Turnover over span, in deposits.",
         ),
-        ("Time in market", percent(metrics.time_in_market, 1)),
-        (
+        Told(
+            "Time in market",
+            percent(metrics.time_in_market, 1),
+            "Share of the span in which something was held.",
+        ),
+        Told(
             "Exposure, mean",
             NOT_ENOUGH
             if metrics.exposure_mean is None
             else f"{money(metrics.exposure_mean)} {quote}",
+            "Notional of the positions at mark, over time.",
         ),
-        ("Exposure, largest", f"{money(metrics.exposure_max)} {quote}"),
-        (
+        Told(
+            "Exposure, largest",
+            f"{money(metrics.exposure_max)} {quote}",
+            "Largest notional of the positions at mark.",
+        ),
+        Told(
             "Leverage, largest",
             "never held" if metrics.leverage_max is None else f"{metrics.leverage_max:,.2f}x",
+            "Largest notional over the equity at that time.",
         ),
-        (
+        Told(
+            "Margin in use, largest",
+            "never held" if metrics.margin_max is None else percent(metrics.margin_max, 1),
+            "Largest initial margin of the positions over the equity at that time; open orders "
+            "need more.",
+        ),
+        Told(
             "Nearest to liquidation",
-            "never held"
-            if distance is None
-            else "over 100 %"
-            if distance >= 1
-            else percent(distance, 1),
+            distance_text(metrics.liquidation_distance_min),
+            "How far a mark price could still have moved against its position before the account "
+            "was liquidated: the least over the span.",
         ),
     ]
+
+
+def grid_rows(economics: GridEconomics, bot: BotAccounts) -> list[Told]:
+    """What a bot's grid lived on, by name."""
+    quote, best, worst = bot.quote, economics.best, economics.worst
+    dearest, least = economics.dearest, economics.break_even_interval
+    relative = float(EXACT.divide(economics.interval, dearest)) if dearest else None
+    within = economics.within_a_candle
+    rows = [
+        Told(
+            "Interval",
+            f"{quantity(economics.interval)} {quote} ({percent(relative, 3)})",
+            f"Distance of two levels; in percent of {quantity(dearest)}, the highest level that "
+            "filled, or the first price if none did.",
+        ),
+        Told(
+            "Break-even interval",
+            "none: no maker fee" if least <= 0 else f"{money(least)} {quote}",
+            f"Below it a round trip costs more in maker fees than it earns, at {quantity(dearest)}."
+            " Fees of taking are higher.",
+        ),
+        Told(
+            "A round trip earns",
+            _of(economics.profit_per_round_trip, quote),
+            "Grid profit over round trips, before fees.",
+        ),
+        Told(
+            "and costs",
+            NOT_ENOUGH
+            if economics.fees_per_round_trip is None
+            else f"{money(economics.fees_per_round_trip)} {quote}",
+            "All fees over round trips: those of what is still held are among them.",
+        ),
+        Told(
+            "Fees of grid profit",
+            "no profit" if economics.fee_share is None else percent(economics.fee_share, 1),
+            "Fees over grid profit: what the exchange takes of what the grid earns.",
+        ),
+        Told(
+            "Maker fills",
+            "no fill" if economics.maker_share is None else percent(economics.maker_share, 1),
+            "Share of the fills that took no liquidity.",
+        ),
+        Told(
+            "Since the last fill",
+            days(economics.idle_ns / DAY_NS) if bot.fills else "no fill",
+            "How long nothing had filled when the run ended.",
+        ),
+    ]
+    if within is not None:
+        means = (
+            "Share of the closing fills in the very candle in which their slot had opened. The "
+            "way within a candle is assumed: these the data does not show."
+        )
+        rows.append(Told("Closed within a candle", percent(within, 1), means))
+    means = "Its closed trades less its fees, and what it holds at the last mark; without funding."
+    for name, level in (("Best level", best), ("Worst level", worst)):
+        if level is not None:
+            came_to = signed(level_result(level, bot.mark))
+            rows.append(Told(name, f"{quantity(level.price)}: {came_to} {quote}", means))
+    return rows
+
+
+def level_rows(bot: BotAccounts) -> list[tuple[str, ...]]:
+    """What each level did, the highest price first, under a heading."""
+    head = (
+        "level",
+        "price",
+        "fills",
+        "round trips",
+        "profit",
+        "forced",
+        "fees",
+        "holds",
+        "inventory",
+        "result",
+    )
+    rows = [
+        (
+            str(level.level),
+            quantity(level.price),
+            f"{level.fills:,}",
+            f"{level.round_trips:,}",
+            money(level.profit),
+            money(level.forced),
+            money(-level.fees),
+            quantity(level.held),
+            money(level_inventory(level, bot.mark)),
+            money(level_result(level, bot.mark)),
+        )
+        for level in reversed(bot.levels)
+    ]
+    return [head, *rows]
+
+
+def distance_text(share: float | None) -> str:
+    """How far a liquidation was."""
+    if share is None:
+        return "never held"
+    if share <= 0:
+        return "liquidated"
+    return "over 100 %" if share >= 1 else percent(share, 1)
+
+
+def _beyond(metrics: Metrics) -> float | None:
+    held = metrics.mean_position_profit
+    return None if held is None else float(metrics.profit) - held
+
+
+def _of(amount: Decimal | float | None, quote: str) -> str:
+    return NOT_ENOUGH if amount is None else f"{signed(amount)} {quote}"
 
 
 def setting_rows(bot: Bot, run: BotRun) -> list[tuple[str, str]]:

@@ -19,7 +19,7 @@ def money(amount: Decimal | float) -> str:
     return f"{round_to(number, Decimal('1e-8')):,.8f}"
 
 
-def signed(amount: Decimal) -> str:
+def signed(amount: Decimal | float) -> str:
     """An amount with its sign."""
     return ("+" if amount > 0 else "") + money(amount)
 
