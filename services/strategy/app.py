@@ -189,23 +189,13 @@ class StrategyApp:
             raise refuse("symbol", symbol, f"what market_data watches ({refusal})") from None
 
     async def _add(self, config: BotConfig, instrument: Instrument) -> None:
-        grid = config.grid.to_core()
         candles: tuple[Candle, ...] = ()
-        if grid.atr is not None:
-            limit = min(CANDLES_MAX, grid.atr.period * CANDLES_PER_PERIOD)
+        if config.grid.atr is not None:
+            limit = min(CANDLES_MAX, config.grid.atr.period * CANDLES_PER_PERIOD)
             candles = await _answer(
                 "candles", lambda: self._market_data.candles(config.symbol, limit)
             )
-        bot = Bot(
-            bot_id=config.bot_id,
-            account=config.account,
-            symbol=config.symbol,
-            direction=config.grid.direction,
-            anchor=config.grid.anchor,
-            grid=grid,
-            instrument=instrument,
-            bounds=self._bounds,
-        )
+        bot = Bot.of(config, instrument, bounds=self._bounds)
         self._engines[config.bot_id] = DurableEngine(
             bot,
             positions=self._positions,

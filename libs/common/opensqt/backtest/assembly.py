@@ -50,25 +50,14 @@ def make_bots(
         rules = markets.get(config.symbol)
         if rules is None:
             raise _of_bot(who, refuse("symbol", config.symbol, _listed(markets)))
-        grid, tick = config.grid.to_core(), rules.instrument.tick_size
-        anchor = config.grid.anchor
+        anchor, tick = config.grid.anchor, rules.instrument.tick_size
         if anchor is not None and not is_multiple(anchor, tick):
             allowed = f"a multiple of the tick {plain(tick)}"
             raise _of_bot(who, refuse("grid.anchor", plain(anchor), allowed))
         if any(bot.bot_id == config.bot_id for bot in bots):
             raise _of_bot(who, refuse("bot_id", config.bot_id, "another name for each bot"))
         account = config.account if assumed.accounts == "shared" else config.bot_id
-        bots.append(
-            Bot(
-                bot_id=config.bot_id,
-                account=account,
-                symbol=config.symbol,
-                direction=config.grid.direction,
-                anchor=anchor,
-                grid=grid,
-                instrument=rules.instrument,
-            )
-        )
+        bots.append(Bot.of(config, rules.instrument, account=account))
         _check_together(who, bots)
     return tuple(bots)
 

@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Self
 
 from opensqt.core.grid.book import Direction, GridIdentity
 from opensqt.core.grid.config import GridConfig
 from opensqt.core.instrument import Instrument
 from opensqt.core.numbers import round_to
 from opensqt.core.risk.exposure import FreshnessBounds
+from opensqt.runtime.bot_config import BotConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +25,34 @@ class Bot:
     grid: GridConfig
     instrument: Instrument
     bounds: FreshnessBounds = field(default_factory=FreshnessBounds)
+
+    @classmethod
+    def of(
+        cls,
+        config: BotConfig,
+        instrument: Instrument,
+        *,
+        account: str | None = None,
+        bounds: FreshnessBounds | None = None,
+    ) -> Self:
+        """The bot that a trader configured: the same wherever it trades.
+
+        Args:
+            config: As it was written.
+            instrument: The rules of its symbol.
+            account: The one it trades on, if not that of its configuration.
+            bounds: How old its prices may be, if not as by default.
+        """
+        return cls(
+            bot_id=config.bot_id,
+            account=config.account if account is None else account,
+            symbol=config.symbol,
+            direction=config.grid.direction,
+            anchor=config.grid.anchor,
+            grid=config.grid.to_core(),
+            instrument=instrument,
+            bounds=FreshnessBounds() if bounds is None else bounds,
+        )
 
     def identity(self, price: Decimal) -> GridIdentity:
         """The grid to register when `price` is the first one seen."""
