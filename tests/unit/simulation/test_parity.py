@@ -137,6 +137,7 @@ def test_random_markets_through_the_services_are_the_backtest(seed: int) -> None
     assert held_against(random_case(seed, trades=100), seed=seed, mode=mode).differences == ()
 
 
+@pytest.mark.invariant(52)
 @pytest.mark.parametrize("mode", [Mode.EVERY, Mode.AUTO])
 @pytest.mark.parametrize("short", ["margin", "room for orders"])
 @pytest.mark.parametrize("delays", [(0, 0, 0), (20, 70, 40)])

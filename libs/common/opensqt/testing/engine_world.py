@@ -19,7 +19,7 @@ from opensqt.core.grid.config import GridConfig
 from opensqt.core.grid.results import PlacementResult
 from opensqt.core.instrument import Instrument
 from opensqt.core.numbers import plain
-from opensqt.core.orders import Order, OrderStatus
+from opensqt.core.orders import EndReason, Order, OrderStatus, Purpose
 from opensqt.engine.bot import Bot
 from opensqt.ports import Engine
 from opensqt.testing.simulated_venue import SimulatedVenue
@@ -63,6 +63,8 @@ class TroubledVenue(SimulatedVenue):
         self.hang = ""
         """Placing never returns: "before" it has arrived, or "after"."""
         self.answer_delay_s = 0.0
+        self.short_of_margin = False
+        """What opens is refused."""
 
     async def place(self, order: Order) -> PlacementResult:
         """Place an order, as far as the test lets it."""
@@ -73,6 +75,12 @@ class TroubledVenue(SimulatedVenue):
         if self.lose_requests:
             self.lose_requests -= 1
             return unknown
+        if self.short_of_margin and order.purpose is Purpose.OPEN:
+            return PlacementResult(
+                client_oid=order.client_oid,
+                status=OrderStatus.REJECTED,
+                end_reason=EndReason.INSUFFICIENT_MARGIN,
+            )
         result = await super().place(order)
         if self.hang == "after":
             await asyncio.Event().wait()

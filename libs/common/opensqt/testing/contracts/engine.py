@@ -198,6 +198,28 @@ class EngineContract(ABC):
             await asyncio.sleep(SETTLED_S)
             assert "OPEN BUY 1010 0.01" in world.resting()
 
+    @pytest.mark.invariant(52)
+    @virtually
+    async def test_when_margin_is_short_openings_pause_and_exits_go_on(self) -> None:
+        """All of them, each time for twice as long; and they go on by themselves."""
+        async with self.trading() as world:
+            sent = len(world.venue.sent)
+            world.venue.short_of_margin = True
+            world.move(1035)  # 1030, 1020 and 1010 are wanted
+            await asyncio.sleep(45)
+            tried_ns = sorted({order.created_ns for order in world.venue.sent[sent:]})
+            pauses_s = [(later - earlier) / 1e9 for earlier, later in pairwise(tried_ns)]
+            assert pauses_s == pytest.approx([1, 2, 4, 8, 16], abs=0.3)
+            assert world.resting() == ["OPEN BUY 1000 0.01"]
+            world.move(1005)
+            await asyncio.sleep(SOON_S)
+            world.move(999)
+            await asyncio.sleep(SOON_S)
+            assert world.resting() == ["CLOSE SELL 1010 0.01"]
+            world.venue.short_of_margin = False
+            await asyncio.sleep(20)
+            assert world.resting() == ["CLOSE SELL 1010 0.01", *BELOW]
+
     @pytest.mark.invariant(31)
     @virtually
     async def test_an_answer_that_is_lost_is_asked_for(self) -> None:
