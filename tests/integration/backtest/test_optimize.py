@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -69,7 +70,7 @@ def test_a_grid_search_tells_the_front_and_writes_everything() -> None:
     assert answer.exit_code == ExitCode.OK, answer.output
     assert "9 tried, 6 feasible, 3 impossible" in answer.output
     assert "1 or more on at least one side" in answer.output
-    assert "as configured: return_per_day" in answer.output
+    assert re.search(r"measure +chosen +as configured\nreturn_per_day +\S+ % +\S+ %", answer.output)
     found = read("out.json")
     (window,) = found["windows"]
     chosen = window["chosen"]
@@ -88,7 +89,12 @@ def test_a_grid_search_tells_the_front_and_writes_everything() -> None:
     changed = {"interval", "buy_levels", "sell_levels"}
     assert bot.grid.model_dump(exclude=changed) == before.grid.model_dump(exclude=changed)
     page = Path("out.html").read_text()
-    for text in ("The Pareto front", "chosen and judged on the same history", "grid.interval"):
+    for text in (
+        "The Pareto front",
+        "chosen and judged on the same history",
+        "grid.interval",
+        "0.02 % maker",
+    ):
         assert text in page
     assert "src=" not in page.split("<script>")[0], "nothing comes from elsewhere"
 

@@ -37,15 +37,22 @@ def diff(
     ] = 50,
     as_json_option: JsonOption = False,
 ) -> None:
-    """Say what two runs do differently, the first causes and what follows from them.
+    """Say what two runs do differently: the first causes, and what follows.
 
-    A run is what `opensqt export` or `opensqt backtest --json` writes: every order and fill of a
-    bot. Orders are paired by bot, slot, side and purpose, in their order; client order ids do not
-    matter.
+    A run is every order and fill of a bot, as `opensqt backtest --json` and
+    `opensqt export` write it, and `opensqt up` leaves it in ledger.json
+    beside its logs. Orders are paired by bot, slot, side and purpose, in
+    their order; client order ids do not matter.
+
+    A backtest against the newest run of `make run`:
+
+    opensqt diff backtest.json .run/current/ledger.json
+
+    Two backtests on other assumptions, to the nanosecond, everything:
+
+    opensqt diff a.json b.json --tolerance 0s --limit 1000
 
     Exit code 0: no differences. 1: there are some. 2: a file is no run.
-
-    Example: opensqt export > live.json; opensqt diff backtest.json live.json
     """
     with command(as_json=as_json_option) as output:
         tolerance_ns = round(parse_span(tolerance) * 1e9)

@@ -30,8 +30,12 @@ SHOWN: Final = 10
 
 
 def optimize(
-    config: Annotated[Path, typer.Option(help="The bot, as `opensqt up` takes it.")],
-    data: Annotated[Path, typer.Option(help="A recorded market, or a folder of them.")],
+    config: Annotated[
+        Path, typer.Option("--config", "-c", help="The bot, as `opensqt up` takes it.")
+    ],
+    data: Annotated[
+        Path, typer.Option("--data", "-d", help="A recorded market, or a folder of them.")
+    ],
     space: Annotated[
         Path,
         typer.Option(
@@ -46,7 +50,13 @@ def optimize(
         str | None, typer.Option("--to", help="Until before when, UTC, such as 2025-05-11.")
     ] = None,
     assume: Annotated[
-        Path | None, typer.Option(help="What the backtests assume; left out: the defaults.")
+        Path | None,
+        typer.Option(
+            "--assume",
+            "-a",
+            help="What the backtests assume: see config/backtest.example.yaml; by default as it "
+            "is there.",
+        ),
     ] = None,
     markets: Annotated[
         Path, typer.Option(help="The trading rules of the markets.")
@@ -105,22 +115,30 @@ def optimize(
     parquet: Annotated[Path | None, typer.Option(help="Write all trials as Parquet.")] = None,
     show: Annotated[int, typer.Option(min=0, help="How many of the best to show.")] = SHOWN,
 ) -> None:
-    """Search for settings of a bot that would have done well, and judge them out of sample.
+    """Search for settings of a bot that would have done well, out of sample.
 
-    Each trial is a backtest. What is found depends on the files and the seed alone, not on how many
-    workers there are or how often the search is interrupted: Ctrl-C keeps every trial that has
-    ended, and the same command goes on, also with more --trials.
+    Each trial is a backtest. What is found depends on the files and the seed
+    alone, not on how many workers there are or how often the search is
+    interrupted: Ctrl-C keeps every trial that has ended, and the same command
+    goes on, also with more --trials.
 
-    With walk_forward in the space, settings are chosen on one stretch of history and judged on the
-    one that follows; how much worse they do there is how much they were fitted to the first.
+    With walk_forward in the space, settings are chosen on one stretch of
+    history and judged on the one that follows: how much worse they do there
+    is how much they were fitted to the first. See docs/optimize.md.
 
-    Examples:
-      opensqt optimize --config config/bot.example.yaml --space config/search.example.yaml
-      --data recordings/btcusdt_perp_1m_202505.csv.gz --trials 300 --write best.yaml
+    A hundred trials, with a page to look at and the bot that won:
 
-      opensqt optimize ... --sampler evolution --report search.html --workers 8
+    opensqt optimize --config config/bot.example.yaml
+    --space config/search.example.yaml
+    --data recordings/btcusdt_perp_1m_202505.csv.gz
+    --trials 100 --report search.html --write best.yaml
 
-      opensqt optimize ... --cluster tcp://10.0.0.1:8786
+    A twentieth of the time: add --assume with a file that says
+    latency: {market: 0, order: 0, report: 0}
+
+    Several objectives, many trials: --sampler evolution --trials 2000
+
+    On other machines: --cluster tcp://10.0.0.1:8786
     """
     with command(as_json=False) as output, research_needed(), _refusals():
         from opensqt.backtest.assembly import make_bots

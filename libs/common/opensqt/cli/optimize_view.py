@@ -103,13 +103,13 @@ class SearchView:
             )
         if show and last.chosen:
             self._output.table(*telling.best_rows(plan, telling.ranked(plan, last), show))
-        unchanged = telling.measures_of(plan, last.unchanged.train)
-        named = zip(plan.goals.measures, unchanged, strict=True)
-        self._output.line("as configured: " + ", ".join(f"{name} {text}" for name, text in named))
         if last.chosen:
             self._output.line(
-                f"chosen: trial {last.chosen.number}, {telling.settings_text(plan, last.chosen)}"
+                f"\nchosen: trial {last.chosen.number}, {telling.settings_text(plan, last.chosen)}"
             )
+        self._output.table(*telling.chosen_rows(plan, last))
+        for text in telling.at_edges(plan, last.chosen) if last.chosen else ():
+            self._output.line(f"warning: {text}")
 
     def _show(self, bar: Progress, task: TaskID, progress: "searching.Progress") -> None:
         bar.update(
@@ -139,9 +139,9 @@ class SearchView:
         return f"window {progress.window.number + 1}/{windows}" if windows > 1 else "searching"
 
     def _best(self, progress: "searching.Progress") -> str:
-        from opensqt.backtest.search.telling import number
+        from opensqt.backtest.search.telling import shown
 
         if progress.best is None:
             return "nothing feasible yet"
         name = self._plan.goals.objectives[0].measure
-        return f"best {name} {number(progress.best.outcome.measures[name])}"
+        return f"best {name} {shown(name, progress.best.outcome.measures[name])}"

@@ -29,11 +29,13 @@ class Measure:
 
     text: str
     source: Source = Source.BOOKS
+    share: bool = False
+    """It is shown to people in percent."""
 
 
 MEASURES: Final[Mapping[str, Measure]] = {
-    "return": Measure("profit over the deposit, as a share"),
-    "return_per_day": Measure("profit over the deposit for each day, as a share"),
+    "return": Measure("profit over the deposit, as a share", share=True),
+    "return_per_day": Measure("profit over the deposit for each day, as a share", share=True),
     "profit": Measure("final equity less the deposit, in quote"),
     "grid_profit": Measure("profit of closed levels, before fees, in quote"),
     "inventory": Measure("what is still held at the last mark, less its cost, in quote"),
@@ -48,15 +50,19 @@ MEASURES: Final[Mapping[str, Measure]] = {
     "liquidations": Measure("orders that the exchange made to close by force"),
     "max_drawdown": Measure("largest fall of the equity, in quote", Source.DRAWDOWN),
     "max_drawdown_share": Measure(
-        "largest fall of the equity, as a share of what it fell from", Source.DRAWDOWN
+        "largest fall of the equity, as a share of what it fell from", Source.DRAWDOWN, share=True
     ),
     "sharpe": Measure("Sharpe ratio, annualised", Source.PATH),
     "sortino": Measure("Sortino ratio, annualised", Source.PATH),
-    "time_in_market": Measure("share of the time in which something was held", Source.PATH),
+    "time_in_market": Measure(
+        "share of the time in which something was held", Source.PATH, share=True
+    ),
     "exposure_mean": Measure("mean notional held, in quote", Source.PATH),
     "exposure_max": Measure("largest notional held, in quote", Source.PATH),
     "leverage_max": Measure("largest notional over the equity at the time", Source.PATH),
-    "liquidation_distance": Measure("nearest that liquidation came, as a share", Source.PATH),
+    "liquidation_distance": Measure(
+        "nearest that liquidation came, as a share of the mark", Source.PATH, share=True
+    ),
 }
 
 

@@ -1,20 +1,25 @@
 """What a search came to, for people: one HTML page that works offline."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from pathlib import Path
 
+from opensqt.backtest.assembly import build_case, make_bots
 from opensqt.backtest.report import elements
+from opensqt.backtest.report.assumptions import NOT_MODELLED, assumptions_of
 from opensqt.backtest.search import plots, telling
 from opensqt.backtest.search.best import text_of
 from opensqt.backtest.search.measures import MEASURES
 from opensqt.backtest.search.preparing import Prepared
 from opensqt.backtest.search.searching import Search, WindowFinding
+from opensqt.backtest.search.settings import ASSUME
 from opensqt.backtest.search.space import Choices
 from opensqt.backtest.search.trials import tally
 
 SHOWN = 20
 REASONS = 20
+LINKED = ("What was searched", "Trials", "Assumptions", "Not modelled")
+"""Sections that the head links to."""
 
 Findings = Sequence[WindowFinding]
 
@@ -34,7 +39,11 @@ def page(prepared: Prepared, findings: Findings) -> str:
 def _body(title: str, prepared: Prepared, findings: Findings) -> Iterator[str]:
     plan, last = prepared.plan, findings[-1]
     yield _header(title, prepared)
-    yield _tiles(plan, findings)
+    if last.chosen:
+        yield from map(elements.warning, telling.at_edges(plan, last.chosen))
+    else:
+        yield elements.warning("No trial of the latest window can be chosen: see Trials.")
+    yield elements.section("What was chosen", _chosen(prepared, last))
     if len(findings) > 1:
         heading, rows = telling.walk_rows(plan, findings)
         measure = plan.goals.objectives[0].measure
@@ -49,9 +58,9 @@ def _body(title: str, prepared: Prepared, findings: Findings) -> Iterator[str]:
         latest = escape(str(last.window.train))
         yield f"<h2 class='part'>For what comes next: chosen on {latest}</h2>"
     else:
-        yield (
-            "<p class='warning'>These settings were chosen and judged on the same history: expect "
-            "them to do worse. walk_forward in the space would tell by how much.</p>"
+        yield elements.warning(
+            "These settings were chosen and judged on the same history: expect them to do worse. "
+            "walk_forward in the space would tell by how much."
         )
     if len(plan.goals.objectives) > 1:
         yield elements.section(
@@ -74,16 +83,9 @@ def _body(title: str, prepared: Prepared, findings: Findings) -> Iterator[str]:
     yield elements.section("How the search went", elements.figure(plots.history(plan, last)))
     yield elements.section("Trials", _counts(plan, findings))
     yield elements.section("What was searched", elements.definitions(list(_space(plan))))
-    yield elements.section(
-        "What was assumed",
-        elements.definitions(
-            [
-                (key, value)
-                for key, value in prepared.about.items()
-                if key.startswith(("bot.", "assume.", "market."))
-            ]
-        ),
-    )
+    yield elements.section("Assumptions", elements.definitions(_assumptions(prepared)))
+    yield elements.section("Not modelled", elements.bullets(NOT_MODELLED))
+    yield elements.section("The bot as configured", elements.pairs(list(_bot(prepared))))
 
 
 def _header(title: str, prepared: Prepared) -> str:
@@ -99,22 +101,50 @@ def _header(title: str, prepared: Prepared) -> str:
     facts += [
         (measure, MEASURES[measure].text) for measure in plan.goals.measures if measure in MEASURES
     ]
-    return f"<header><h1>{escape(title)}</h1>{elements.definitions(facts)}</header>"
-
-
-def _tiles(plan: Search, findings: Findings) -> str:
-    last = findings[-1]
-    tiles = []
-    for name in plan.goals.measures:
-        chosen = last.chosen.outcome.measures.get(name) if last.chosen else None
-        tiles.append((f"{name}, chosen", telling.number(chosen)))
-        before = last.unchanged.train.measures.get(name)
-        tiles.append((f"{name}, as configured", telling.number(before)))
-    cells = "".join(
-        f"<div class='tile'><span>{escape(name)}</span><strong>{escape(text)}</strong></div>"
-        for name, text in tiles
+    return (
+        f"<header><h1>{escape(title)}</h1>{elements.definitions(facts)}"
+        f"{elements.links(LINKED)}</header>"
     )
-    return f"<div class='tiles'>{cells}</div>"
+
+
+def _chosen(prepared: Prepared, last: WindowFinding) -> str:
+    """The settings that were chosen and what came of them, beside the bot as it is."""
+    plan = prepared.plan
+    settings = plan.space.settings(last.chosen.point) if last.chosen else {}
+    rows = [
+        (
+            key,
+            text_of(settings[key]) if settings else telling.DASH,
+            _said(prepared.about, key),
+        )
+        for key in (*(axis.key for axis in plan.space.axes), *plan.space.same)
+    ]
+    (_, *names), measures = telling.chosen_rows(plan, last)
+    head = ("", *(name.rstrip() for name in names))
+    said = f"Measures are those of {last.window.train}, on which the settings were chosen."
+    return f"<p class='note'>{escape(said)}</p>" + elements.table(
+        [head, *rows, *measures], head=True
+    )
+
+
+def _said(about: Mapping[str, str], key: str) -> str:
+    """What the bot or the assumptions say of a setting."""
+    text = about.get(key if key.startswith(ASSUME) else f"bot.{key}", telling.DASH)
+    return telling.DASH if text == "None" else text
+
+
+def _assumptions(prepared: Prepared) -> list[tuple[str, str]]:
+    setup = prepared.setup
+    markets = {setup.bot.symbol: setup.market}
+    bots = make_bots([setup.bot], markets, setup.assumed)
+    case = build_case(bots, markets, {setup.bot.symbol: prepared.tape}, setup.assumed)
+    return [(told.subject, told.text) for told in assumptions_of(case, setup.assumed)]
+
+
+def _bot(prepared: Prepared) -> Iterator[tuple[str, str]]:
+    for key, value in prepared.about.items():
+        if key.startswith("bot.") and value != "None":
+            yield key.removeprefix("bot."), value
 
 
 def _counts(plan: Search, findings: Findings) -> str:

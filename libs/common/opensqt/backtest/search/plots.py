@@ -2,27 +2,27 @@
 
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
-from typing import Any
 
 import plotly.graph_objects as go
 
-from opensqt.backtest.report.figures import BLUE, GREY, ORANGE
+from opensqt.backtest.report.figures import BLUE, ORANGE
 from opensqt.backtest.search.best import text_of
+from opensqt.backtest.search.measures import MEASURES
 from opensqt.backtest.search.searching import Search, WindowFinding
 from opensqt.backtest.search.space import Range
-from opensqt.backtest.search.telling import settings_text
+from opensqt.backtest.search.telling import settings_text, shown
 from opensqt.backtest.search.trials import Outcome, Status, Trial
 
-POINTS_MAX = 4_000
+POINTS_MAX = 2_000
 """Trials that a plot shows; of more, evenly spread ones."""
-PALE_GREY = "#cbd5e1"
+PALE_GREY = "#a3b1c6"
 
 
 def walk(plan: Search, findings: Sequence[WindowFinding]) -> go.Figure:
     """The first objective of each window: in training, in the test, and of the unchanged bot."""
     measure = plan.goals.objectives[0].measure
     tested = [finding for finding in findings if finding.window.test]
-    names = [str(finding.window.test) for finding in tested]
+    names = [str(finding.window.test).replace(" to ", "<br>to ") for finding in tested]
     bars = (
         (
             "chosen, in training",
@@ -65,7 +65,7 @@ def settings(plan: Search, finding: WindowFinding) -> Iterator[go.Figure]:
         values = [plan.space.settings(trial.point)[axis.key] for trial in trials]
         numbers = isinstance(axis, Range)
         figure = go.Figure(
-            go.Scattergl(
+            go.Scatter(
                 x=[float(value) if numbers else text_of(value) for value in values],
                 y=[float(_told(trial, measure)) for trial in trials],
                 text=[_hover(plan, trial) for trial in trials],
@@ -91,12 +91,12 @@ def history(plan: Search, finding: WindowFinding) -> go.Figure:
     for trial in feasible:
         value = _told(trial, goal.measure)
         best.append(value if not best or goal.better(value, best[-1]) else best[-1])
-    shown = _some(feasible)
+    few = _some(feasible)
     figure = go.Figure(
         [
-            go.Scattergl(
-                x=[trial.number for trial in shown],
-                y=[float(_told(trial, goal.measure)) for trial in shown],
+            go.Scatter(
+                x=[trial.number for trial in few],
+                y=[float(_told(trial, goal.measure)) for trial in few],
                 mode="markers",
                 name="trials",
                 marker={"color": PALE_GREY, "size": 5},
@@ -137,7 +137,7 @@ def _points(
 
 
 def _hover(plan: Search, trial: Trial) -> str:
-    measures = (f"{name} {float(_told(trial, name)):.6g}" for name in plan.goals.measures)
+    measures = (f"{name} {shown(name, _told(trial, name))}" for name in plan.goals.measures)
     return f"trial {trial.number}: {settings_text(plan, trial)}<br>{'<br>'.join(measures)}"
 
 
@@ -159,15 +159,22 @@ def _some(trials: Sequence[Trial]) -> Sequence[Trial]:
 
 
 def _styled(figure: go.Figure, x: str, y: str, *, height: int) -> go.Figure:
-    grid: dict[str, Any] = {"gridcolor": "#eef2f7", "zerolinecolor": PALE_GREY, "automargin": True}
     figure.update_layout(
         height=height,
-        template="plotly_white",
-        margin={"l": 10, "r": 10, "t": 10, "b": 10},
-        font={"size": 12, "color": GREY},
+        # The page gives the colours of text and lines, light or dark.
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        margin={"l": 10, "r": 10, "t": 28, "b": 10},
+        font={"family": "system-ui, sans-serif", "size": 12},
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
         hoverlabel={"align": "left"},
     )
-    figure.update_xaxes(title=x, **grid)
-    figure.update_yaxes(title=y, **grid)
+    figure.update_xaxes(title=x, automargin=True, tickformat=_ticks(x))
+    figure.update_yaxes(title=y, automargin=True, tickformat=_ticks(y))
     return figure
+
+
+def _ticks(name: str) -> str | None:
+    """How an axis writes its numbers: shares in percent."""
+    measure = MEASURES.get(name)
+    return "~p" if measure and measure.share else None

@@ -5,7 +5,9 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 from opensqt.backtest.search.best import text_of
+from opensqt.backtest.search.measures import MEASURES
 from opensqt.backtest.search.searching import Search, WindowFinding
+from opensqt.backtest.search.space import Range, Value
 from opensqt.backtest.search.trials import Outcome, Trial
 from opensqt.core.numbers import round_to
 
@@ -66,7 +68,7 @@ def walk_rows(plan: Search, findings: Sequence[WindowFinding]) -> tuple[Row, lis
                 settings_text(plan, finding.chosen),
                 _of(train, measure),
                 _of(finding.test, measure),
-                number(degradation(train, finding.test, measure)),
+                shown(measure, degradation(train, finding.test, measure)),
                 _of(finding.unchanged.test, measure),
             )
         )
@@ -110,16 +112,54 @@ def measures_of(plan: Search, outcome: Outcome) -> list[str]:
 
 
 def number(value: Decimal | None) -> str:
-    """A measure as people read it, to six significant digits or whole."""
+    """A measure as people read it, to four significant digits or whole."""
     if value is None:
         return DASH
-    places = max(0, 5 - value.adjusted()) if value else 0
-    text = f"{round_to(value, Decimal(1).scaleb(-places)):f}"
+    places = max(0, 3 - value.adjusted()) if value else 0
+    text = f"{round_to(value, Decimal(1).scaleb(-places)):,f}"
     return (text.rstrip("0").rstrip(".") if "." in text else text) or "0"
 
 
+def shown(measure: str, value: Decimal | None) -> str:
+    """A measure by its name: shares in percent."""
+    known = MEASURES.get(measure)
+    if value is not None and known is not None and known.share:
+        return f"{number(value * 100)} %"
+    return number(value)
+
+
+def chosen_rows(plan: Search, finding: WindowFinding) -> tuple[Row, list[Row]]:
+    """Heading and rows of what was chosen beside the bot as it is: its measures in training."""
+    chosen = finding.chosen.outcome if finding.chosen else None
+    rows: list[Row] = [
+        (name, _of(chosen, name), _of(finding.unchanged.train, name))
+        for name in plan.goals.measures
+    ]
+    return ("measure", "chosen ", "as configured "), rows
+
+
+def at_edges(plan: Search, trial: Trial) -> Iterator[str]:
+    """The chosen settings that lie at an end of what was searched, in words."""
+    settings = plan.space.settings(trial.point)
+    for axis in plan.space.axes:
+        value = settings[axis.key]
+        if isinstance(axis, Range):
+            ends: tuple[Value, ...] = (axis.value(0), axis.value(axis.count - 1))
+        else:
+            ends = axis.values
+        numbers = [end for end in ends if isinstance(end, int | Decimal)]
+        if isinstance(value, bool) or len(set(numbers)) < 2 or len(numbers) < len(ends):
+            continue
+        for end, which in ((min(numbers), "smallest"), (max(numbers), "largest")):
+            if value == end:
+                yield (
+                    f"{axis.key} {text_of(value)} is the {which} that was searched: what lies "
+                    "beyond it may do better, so widen the range"
+                )
+
+
 def _of(outcome: Outcome | None, measure: str) -> str:
-    return number(outcome.measures.get(measure)) if outcome else DASH
+    return shown(measure, outcome.measures.get(measure)) if outcome else DASH
 
 
 def _short(key: str) -> str:
