@@ -1,216 +1,140 @@
-"""`Life`: a grid and the market's trades, one after the other; those that change nothing are not.
+"""The life of a grid on a market, from the first trade to the last: the loop that all runs in."""
 
-Nothing is on its way for longer than no time at all here. What happens at a trade happens in the
-order of `exact.schedule`: what filled is heard, fill by fill, at the price that was heard before;
-then the price is heard; then what was decided is carried out and answered, one by one.
-"""
+from collections.abc import Callable
 
-from bisect import bisect_left, bisect_right
-
-from opensqt.backtest.integer.books import Books, Sizes
-from opensqt.backtest.integer.mind import Mind
-from opensqt.backtest.integer.ordinary import NotOrdinary
-from opensqt.backtest.integer.scale import Scale
-from opensqt.backtest.integer.search import SEVERAL, Crossings, Prices
-from opensqt.backtest.integer.slots import (
-    CANCELED,
-    END,
-    ENDED,
-    FILLED,
-    ORDER_WIDTH,
-    PENDING,
-    PLACED,
-    REFUSED,
-    RESTS,
-    Rows,
+from opensqt.backtest.integer.account import pay_funding
+from opensqt.backtest.integer.compiled import Record, Records, part, whole
+from opensqt.backtest.integer.course import (
+    EVENT,
+    NOTHING,
+    PHASE_PRICE,
+    PRICE,
+    WAKING,
+    is_settled,
+    listen,
+    look_ahead,
+    pass_over,
+    phase_of,
+    show,
+    what_comes,
 )
-from opensqt.backtest.tape import Tape
+from opensqt.backtest.integer.deciding import decide
+from opensqt.backtest.integer.finding import goes_back
+from opensqt.backtest.integer.hearing import hear
+from opensqt.backtest.integer.mail import drop_alarm, next_alarm
+from opensqt.backtest.integer.records import BACK, CROWDED, FINE, REQUESTS
+from opensqt.backtest.integer.resting import carry_out, find_reach, trade
+from opensqt.backtest.integer.room import lacks_room
+from opensqt.backtest.integer.tables import (
+    letter_at,
+    maker_at,
+    number_at,
+    numbers,
+    post_at,
+    time_at,
+)
+
+FIRST_BLOCK = 256
+LARGEST_BLOCK = 8192
+"""Trades that are looked through before anything else is looked at."""
 
 
-class Life:
-    """A grid's life.
-
-    Args:
-        scale: The grid.
-        tape: Its market.
-        end_ns: When the data ends: what is due by then still happens.
-    """
-
-    def __init__(self, scale: Scale, tape: Tape, *, end_ns: int) -> None:
-        self.rows = Rows()
-        self.acted = 0
-        trades = tape.trades
-        self._trades = trades
-        self._mind, self._books = Mind(scale, self.rows), Books(scale, Sizes.of(scale, tape))
-        self._simple = self._books.simple
-        self._anchor, self._interval = scale.anchor, scale.interval
-        self._prices, self._makers = trades.price.data, trades.buyer_is_maker.data
-        self._quantities = trades.quantity.data
-        self._times, self._end_ns = trades.time_ns.data, end_ns
-        self._post_only = scale.grid.post_only
-        self._search = Prices(trades.price)
-
-    def live(self) -> Rows:
-        """Live through all trades.
-
-        Raises:
-            NotOrdinary: Something happens that is not done here.
-        """
-        self._act(0)
-        if self._simple:
-            self._cross()
-        else:
-            self._wander(0)
-        return self.rows
-
-    def _cross(self) -> None:
-        """Go from level to level."""
-        crossings = Crossings.of(
-            self._trades.price,
-            self._trades.buyer_is_maker,
-            anchor=self._anchor,
-            interval=self._interval,
-        )
-        at, starts, levels = crossings.at.data, crossings.starts, crossings.level
-        starts.append(len(at))
-        end = len(self._prices)
-        trade = change = run = 0
-        while True:
-            if self._restless(trade):
-                trade = self._wander(trade)
-                change = bisect_right(at, trade)
-                run = bisect_right(starts, change) - 1
-            while change < len(at) and self._quiet_about(levels[run]):
-                run += 1
-                change = starts[run]
-            if change >= len(at) or trade >= end:
+def _make_live(digest: str) -> Callable[[Records], None]:
+    def live(world: Records) -> None:
+        """Live through a market, as far as there is room."""
+        w = world[0]
+        if digest and not w.clock.block:
+            w.clock.block = FIRST_BLOCK
+            if _goes_back(w):
+                w.floor.status = BACK
+        while w.floor.status == FINE:
+            if lacks_room(w):
+                w.floor.status = CROWDED
                 return
-            trade = at[change]
-            self._act(trade)
-            change += 1
-            if change == starts[run + 1]:
-                run += 1
-
-    def _wander(self, trade: int) -> int:
-        """Go from price to price, and wake slots in between, as long as it takes."""
-        end = len(self._prices)
-        while not self._simple or self._restless(trade):
-            wake = self._next_wake()
-            trade = min(self._search.next_beyond(trade, *self._bounds()), wake)
-            if trade >= end:
-                self._wake_until(self._end_ns)
-                return end
-            self._wake_until(self._times[trade])
-            self._act(trade)
-        return trade
-
-    def _restless(self, trade: int) -> bool:
-        """Whether levels alone do not tell what comes next.
-
-        A closing order or a slot waits, or an order between two levels is beside the market.
-        """
-        mind = self._mind
-        if mind.waiting or mind.blocked:
-            return True
-        return mind.off > 0 and self._beside(trade)
-
-    def _next_wake(self) -> int:
-        """The trade before which the next slot that waits is woken."""
-        if not self._mind.blocked:
-            return len(self._prices)
-        first = min(slot.blocked_ns for slot in self._mind.blocked)
-        return bisect_left(self._times, first)
-
-    def _wake_until(self, time_ns: int) -> None:
-        mind = self._mind
-        while mind.blocked:
-            now_ns = min(slot.blocked_ns for slot in mind.blocked)
-            if now_ns > time_ns:
+            look_ahead(w)
+            kind, due_ns, happened = what_comes(w)
+            if kind == NOTHING or due_ns > w.grid.end_ns:
                 return
-            before = bisect_left(self._times, now_ns) - 1
-            mind.pass_price(self._prices[before] - (not self._makers[before]))
-            moment = self.rows.moment(before, now_ns)
-            mind.wake(moment, now_ns)
-            self._carry_out(moment, now_ns)
-
-    def _beside(self, trade: int) -> bool:
-        """Whether an order is between the two levels between which the market is."""
-        cell = (self._prices[trade] - self._anchor) // self._interval
-        return self._touches(self._anchor + cell * self._interval, self._interval)
-
-    def _touches(self, low: int, width: int) -> bool:
-        """Whether an order lies above a price by less than a width."""
-        books = self._books
-        if books.bids and books.bids[-1][0] > low:
-            return True
-        return bool(books.asks) and -books.asks[-1][0] < low + width
-
-    def _quiet_about(self, level: int) -> bool:
-        """Whether nothing happens while the market is about a level, near which it is."""
-        if level == SEVERAL:
-            return False
-        interval, books = self._interval, self._books
-        price = self._anchor + level * interval
-        if books.bids and books.bids[-1][0] > price - interval:
-            return False
-        if books.asks and -books.asks[-1][0] < price + interval:
-            return False
-        return self._mind.quiet_about(level)
-
-    def _bounds(self) -> tuple[int, int]:
-        """The prices between which nothing happens."""
-        mind, books = self._mind, self._books
-        anchor, interval = self._anchor, self._interval
-        below, above = mind.quiet_cells()
-        low, high = anchor + below * interval, anchor + (above + 1) * interval
-        book_low, book_high = books.near
-        wait_low, wait_high = mind.awaited()
-        return max(low, book_low, wait_low), min(high, book_high, wait_high)
-
-    def _act(self, trade: int) -> None:
-        self.acted += 1
-        price, mind = self._prices[trade], self._mind
-        if self._simple:
-            filled = self._books.through(price)
-        else:
-            filled = self._books.trade(
-                price, hits_bid=bool(self._makers[trade]), quantity=self._quantities[trade]
-            )
-        if filled:
-            orders, fills = self.rows.orders, self.rows.fills
-            mind.pass_price(self._prices[trade - 1] - (not self._makers[trade - 1]))
-            for slot, quantity in filled:
-                fills.extend((slot.number, trade, quantity))
-                if not slot.left:
-                    row = slot.number * ORDER_WIDTH
-                    orders[row + ENDED] = trade
-                    orders[row + END] = FILLED
-            for slot, quantity in filled:
-                mind.hear_fill(slot, quantity, trade)
-        mind.hear_price(price - (not self._makers[trade]), trade)
-        if mind.requests:
-            self._carry_out(trade, self._times[trade])
-
-    def _carry_out(self, at: int, now_ns: int) -> None:
-        mind, books, orders = self._mind, self._books, self.rows.orders
-        bid = mind.bid
-        for slot in mind.requests:  # which grows on the way
-            row = slot.number * ORDER_WIDTH
-            if slot.state == PENDING:
-                if slot.price > bid if slot.side > 0 else slot.price <= bid:
-                    if not self._post_only:
-                        raise NotOrdinary("an order takes liquidity")
-                    orders[row + ENDED] = at
-                    orders[row + END] = REFUSED
-                    mind.hear_refused(slot, at, now_ns)
-                    continue
-                orders[row + PLACED] = at
-                orders[row + END] = RESTS
-                books.rest(slot, bid)
-                mind.hear_placed(slot)
+            if kind == EVENT:
+                _happen(w)
+            elif kind == PRICE:
+                _hear_price(w, due_ns, happened)
             else:
-                books.remove(slot)
-                orders[row + ENDED] = at
-                orders[row + END] = CANCELED
-                mind.hear_canceled(slot, at)
-        mind.requests.clear()
+                _deliver(w, kind, due_ns, happened)
+
+    return live
+
+
+@part
+def _goes_back(w: Record) -> bool:
+    """Whether the trades are not in the order of their times and rows."""
+    return goes_back(numbers(w.times, w.trades), 0) or goes_back(numbers(w.rows, w.trades), 1)
+
+
+@part
+def _happen(w: Record) -> None:
+    """Let the next trade or funding happen; or none of them, when nothing was found so far."""
+    clock, floor = w.clock, w.floor
+    index = clock.touch_at
+    if clock.touch_at > clock.trades:
+        clock.trades = index
+        show(w)
+    if clock.touched:
+        clock.trades = index + 1
+        show(w)
+        floor.happened = clock.trades + clock.fundings
+        trade(
+            w,
+            number_at(w.prices, index),
+            number_at(w.quantities, index),
+            maker_at(w, index),
+            time_at(w, index),
+        )
+    elif is_settled(w):
+        funding = clock.fundings
+        clock.fundings += 1
+        pay_funding(w, number_at(w.funding_times, funding), number_at(w.funding_rates, funding))
+        find_reach(w)
+    else:
+        clock.block = min(clock.block * 4, LARGEST_BLOCK)
+    clock.touch_known = clock.listen_known = 0
+
+
+@part
+def _hear_price(w: Record, due_ns: int, happened: int) -> None:
+    clock = w.clock
+    pass_over(w, due_ns, happened, PHASE_PRICE)
+    clock.heard = clock.listen_at + 1
+    listen(w)
+    _decide(w, due_ns)
+
+
+@part
+def _decide(w: Record, now_ns: int) -> None:
+    clock = w.clock
+    decide(w, now_ns)
+    clock.listen_at, clock.listen_known = clock.heard, 0
+    clock.block = FIRST_BLOCK
+
+
+@part
+def _deliver(w: Record, kind: int, due_ns: int, happened: int) -> None:
+    """Let a letter come, or an alarm ring."""
+    pass_over(w, due_ns, happened, phase_of(kind))
+    if kind == WAKING:
+        drop_alarm(w, next_alarm(w))
+        _decide(w, due_ns)
+        return
+    post = post_at(w, kind)
+    place = post.first
+    post.first += 1
+    if kind == REQUESTS:
+        letter = letter_at(w, kind, place)
+        carry_out(w, letter.order, letter.news, due_ns)
+        w.clock.touch_known = 0
+    else:
+        hear(w, kind, place)
+        _decide(w, due_ns)
+
+
+live = whole(_make_live)

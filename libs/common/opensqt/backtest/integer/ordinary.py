@@ -1,12 +1,24 @@
 """What is ordinary: the cases that whole numbers compute, and what ends one that they do not."""
 
 from collections.abc import Iterator
+from typing import Final
 
 from opensqt.backtest.case import Case
+from opensqt.backtest.integer.records import LOST, MARGIN, TAKES, TIED, TOO_LARGE
 from opensqt.backtest.tape import Tape
 from opensqt.core.exchange.rules import MarketRules
 from opensqt.core.numbers import is_multiple
 from opensqt.engine.bot import Bot
+
+TOO_LARGE_REASON: Final = "amounts beyond 64 bits"
+REASONS: Final = {
+    TAKES: "an order takes liquidity",
+    MARGIN: "an order that margin does not allow",
+    LOST: "the account comes near its liquidation",
+    TOO_LARGE: TOO_LARGE_REASON,
+    TIED: "two orders that leave are equally far from the market",
+}
+"""What ends a run, by the status that it ends with."""
 
 
 class NotOrdinary(Exception):  # noqa: N818  # a refusal, not a fault
@@ -36,9 +48,6 @@ def unsupported(case: Case) -> tuple[str, ...]:
 
 
 def _of_case(case: Case) -> Iterator[str]:
-    latency = case.latency
-    if latency.market_ns or latency.order_ns or latency.report_ns:
-        yield "latency"
     if not case.bots:
         yield "no bot"
     if len(case.bots) > 1:

@@ -15,7 +15,7 @@ from opensqt.core.exchange.rules import MarketRules
 from opensqt.core.grid.book import Direction, GridIdentity
 from opensqt.core.grid.config import GridConfig
 from opensqt.core.identifiers import epoch_at
-from opensqt.core.instrument import Instrument, InstrumentRuleError
+from opensqt.core.instrument import Instrument
 from opensqt.core.numbers import EXACT
 from opensqt.engine.bot import Bot
 
@@ -41,8 +41,7 @@ class Scale:
     """The smallest quantity that the exchange takes."""
     most: int
     least_notional: int
-    """Of a closing order, in ticks times steps; a neutral grid's closing orders do not say that
-    they close, so the exchange wants them large enough."""
+    """The smallest notional of an order that adds exposure, in ticks times steps."""
 
     @classmethod
     def of(cls, case: Case, bot: Bot, first_price: int, *, start_ns: int) -> "Scale":
@@ -74,11 +73,7 @@ class Scale:
                 ),
                 least=_at_least(instrument.min_quantity, step),
                 most=int(instrument.max_quantity // step),
-                least_notional=(
-                    _at_least(instrument.min_notional, tick * step)
-                    if identity.direction is Direction.NEUTRAL
-                    else 0
-                ),
+                least_notional=_at_least(instrument.min_notional, tick * step),
             )
 
     @property
@@ -95,27 +90,6 @@ class Scale:
     def neutral(self) -> bool:
         """It opens on both sides."""
         return self.identity.direction is Direction.NEUTRAL
-
-    def price(self, level: int) -> int:
-        """Where a level is, in ticks."""
-        return self.anchor + level * self.interval
-
-    def opening_quantity(self, level: int) -> tuple[int, bool]:
-        """How many steps an opening order at a level has, and whether the exchange takes it."""
-        price = self.identity.lattice.price(level)
-        amount = self.grid.quote_amount
-        if amount is None:
-            assert self.grid.quantity is not None
-            quantity = self.grid.quantity
-        else:
-            quantity = self.instrument.quantity_for_quote(amount, price)
-        try:
-            self.instrument.check_order(price=price, quantity=quantity, reduce_only=False)
-        except InstrumentRuleError:
-            taken = False
-        else:
-            taken = True
-        return counted(quantity, self.instrument.step_size, "quantity"), taken
 
 
 def counted(number: Decimal, unit: Decimal, what: str) -> int:

@@ -1,0 +1,94 @@
+"""What a bot hears of its orders, and what that does to its slots."""
+
+from opensqt.backtest.integer.compiled import Record, part
+from opensqt.backtest.integer.records import (
+    ANSWERS,
+    BUY,
+    CLOSE,
+    ENDED,
+    FILLS,
+    GONE,
+    NONE,
+    OPEN,
+    PENDING,
+    RESTING,
+    TAKEN,
+)
+from opensqt.backtest.integer.tables import letter_at, number_at, order_at, put, slot_at
+from opensqt.core.grid.draft import BACKOFF_FIRST_NS, BACKOFF_MAX_NS
+
+DOUBLINGS_MAX = 16
+
+
+@part
+def hear(w: Record, kind: int, place: int) -> None:
+    """A letter has come to the bot."""
+    letter = letter_at(w, kind, place)
+    number = letter.order
+    if kind == FILLS:
+        _hear_fill(w, number, letter.quantity)
+    elif kind == ANSWERS:
+        order, bot = order_at(w, number), w.bot
+        if letter.news == TAKEN:
+            if order.known == PENDING:
+                order.known = RESTING
+                bot.pending -= 1
+        elif letter.news == GONE:
+            _end(w, number)
+            slot_at(w, order.level).refusals = 0
+        else:
+            bot.pending -= 1
+            _end(w, number)
+            slot = slot_at(w, order.level)
+            slot.refusals += 1
+            doublings = min(slot.refusals - 1, DOUBLINGS_MAX)
+            slot.blocked_ns = letter.due_ns + min(BACKOFF_FIRST_NS << doublings, BACKOFF_MAX_NS)
+            put(w.blocked, bot.blocked, order.level)
+            bot.blocked += 1
+
+
+@part
+def _hear_fill(w: Record, number: int, quantity: int) -> None:
+    bot, order = w.bot, order_at(w, number)
+    slot = slot_at(w, order.level)
+    signed = quantity * order.side
+    order.heard += quantity
+    if order.known == PENDING:  # it took, and the answer comes behind
+        order.known = RESTING
+        bot.pending -= 1
+    slot.held += signed
+    slot.refusals = 0
+    bot.position += signed
+    if order.kind == OPEN:
+        slot.exit = order.price + w.grid.interval * order.side
+    elif order.side == BUY:
+        bot.selling -= quantity
+    else:
+        bot.buying -= quantity
+    if order.heard == order.quantity:
+        _end(w, number)
+
+
+@part
+def _end(w: Record, number: int) -> None:
+    """An order has ended; its slot is free, and waits if it holds something."""
+    bot, order = w.bot, order_at(w, number)
+    slot = slot_at(w, order.level)
+    if order.kind != CLOSE:
+        left = order.quantity - order.heard
+        if order.side == BUY:
+            bot.buying -= left
+        else:
+            bot.selling -= left
+    order.known = ENDED
+    slot.order, slot.blocked_ns = NONE, 0
+    slot.cycle += 1
+    place = 0
+    while number_at(w.mine, place) != number:
+        place += 1
+    bot.live -= 1
+    for later in range(place, bot.live):
+        put(w.mine, later, number_at(w.mine, later + 1))
+    if slot.held:
+        put(w.waiting, bot.waiting, order.level)
+        bot.waiting += 1

@@ -1,0 +1,26 @@
+"""Room: whether the tables have enough rows for the next step, so that none need be asked for."""
+
+from opensqt.backtest.integer.compiled import Record, part
+from opensqt.backtest.integer.records import KINDS
+from opensqt.backtest.integer.tables import post_at
+
+
+@part
+def step_of(w: Record) -> int:
+    """More rows than a step can fill: every order is placed, and every order is cancelled."""
+    return int(2 * w.grid.cap + 8)
+
+
+@part
+def lacks_room(w: Record) -> bool:
+    """Whether a table may be too small for the next step."""
+    grid, floor, step = w.grid, w.floor, step_of(w)
+    for kind in range(KINDS):
+        if post_at(w, kind).end + step > w.letters_room:
+            return True
+    return bool(
+        w.bot.orders + step > w.orders_room
+        or floor.fills + step > w.fills_room
+        or floor.alarms >= w.alarms_room
+        or w.bot.waiting + grid.buys + grid.sells + step > w.wishes_room
+    )
