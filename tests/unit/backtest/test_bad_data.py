@@ -1,5 +1,6 @@
 """Data that is not as it should be: an error when strict, otherwise counted and said."""
 
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -184,9 +185,139 @@ def test_a_price_that_is_nothing_in_ticks_is_an_error(tmp_path: Path) -> None:
         read_tape(path, instrument())
 
 
+def test_a_gap_is_told_in_times_that_people_read(tmp_path: Path) -> None:
+    text = HEADING + "".join(candle(i) for i in (0, 1, 7, 8, 10))
+    (gap, _) = read_tape(write(tmp_path, "x.csv", text), instrument()).notes
+    assert gap.text == (
+        "x.csv, line 4: candles are missing between 2023-11-14 22:14:00 UTC and "
+        "2023-11-14 22:20:00 UTC, for 5 min (in all 6 candles in 2 gaps); left as it is"
+    )
+
+
+def test_times_that_go_back_or_come_again_are_told_in_utc(tmp_path: Path) -> None:
+    rows = candle(1) + candle(0) + candle(0) + candle(2)
+    back, again, _ = read_tape(write(tmp_path, "x.csv", HEADING + rows), instrument()).notes
+    assert "time goes back from 2023-11-14 22:14:00 UTC to 2023-11-14 22:13:00 UTC;" in back.text
+    assert "the time 2023-11-14 22:13:00 UTC was there before" in again.text
+
+
+class TestTimeUnits:
+    """Candles of a minute, whose times are in another unit than is said."""
+
+    def text(self, heading: str, unit_ns: int) -> str:
+        rows = (
+            f"{(START_MS + i * 60_000) * 10**6 // unit_ns},100,101,99,100,5\n" for i in range(3)
+        )
+        return HEADING.replace("ts_ms", heading) + "".join(rows)
+
+    @pytest.mark.parametrize("unit_ns", [10**9, 10**6, 10**3, 1])
+    @pytest.mark.parametrize("heading", ["timestamp", "named"])
+    def test_a_unit_is_told_or_seen(self, tmp_path: Path, heading: str, unit_ns: int) -> None:
+        units = {10**9: "s", 10**6: "ms", 10**3: "us", 1: "ns"}
+        named = f"ts_{units[unit_ns]}" if heading == "named" else heading
+        path = write(tmp_path, "x.csv", self.text(named, unit_ns))
+        tape = read_tape(path, instrument(), strict=True)
+        assert (tape.candle_s, int(tape.trades.time_ns[0])) == (60, START_MS * 10**6)
+
+    @pytest.mark.parametrize(
+        ("heading", "unit_ns", "said"),
+        [
+            ("ts_ms", 10**9, "ts_ms is 1699999980, which is 1970-01-20 16:13:19.98 UTC; allowed"),
+            ("ts_ms", 10**3, "ts_ms is 1699999980000000, which is not within the years 1 to 9999"),
+            ("ts_ns", 10**6, "which is 1970-01-01 00:28:19.99998 UTC; allowed are times from 2000"),
+            ("ts_us", 1, "allowed are times from 2000 to 2100 in the unit that the heading names"),
+        ],
+    )
+    @pytest.mark.parametrize("strict", [True, False])
+    def test_another_unit_is_an_error(
+        self, tmp_path: Path, heading: str, unit_ns: int, said: str, *, strict: bool
+    ) -> None:
+        path = write(tmp_path, "x.csv", self.text(heading, unit_ns))
+        with pytest.raises(DamagedData) as caught:
+            read_tape(path, instrument(), strict=strict)
+        assert said in caught.value.reason
+        assert "line 2" in str(caught.value)
+
+    def test_a_single_such_row_is_counted(self, tmp_path: Path) -> None:
+        path = write(tmp_path, "x.csv", HEADING + candle(0) + candle(1) + "-5,1,1,1,1,1\n")
+        tape = read_tape(path, instrument())
+        assert (notes(tape), len(tape.trades)) == ({"wrong_time": 1}, 26)
+
+
+class TestSymbolColumns:
+    def text(self, *symbols: str) -> str:
+        rows = (f"{symbol},{candle(i)}" for i, symbol in enumerate(symbols))
+        return "symbol," + HEADING + "".join(rows)
+
+    @pytest.mark.parametrize("symbol", ["BTCUSDT", "BTC/USDT"])
+    def test_it_says_whose_they_are(self, tmp_path: Path, symbol: str) -> None:
+        path = write(tmp_path, "x.csv", self.text(symbol, symbol))
+        assert len(read_tape(path, instrument(), strict=True).trades) == 26
+
+    def test_another_symbol_is_refused(self, tmp_path: Path) -> None:
+        path = write(tmp_path, "x.csv", self.text("ETHUSDT", "ETHUSDT"))
+        with pytest.raises(DamagedData, match="holds nothing of BTCUSDT; symbols: ETHUSDT"):
+            read_tape(path, instrument())
+
+    @pytest.mark.parametrize("bad_cell", ["", "x"])
+    def test_several_are_never_taken_for_one_market(self, tmp_path: Path, bad_cell: str) -> None:
+        """Also where the file is read row by row, as some cell is bad."""
+        text = self.text("BTCUSDT", "BTCUSDT", "ETHUSDT") + (bad_cell and f"BTCUSDT,{bad_cell}\n")
+        path = write(tmp_path, "x.csv", text)
+        said = r"line 4: holds BTCUSDT, ETHUSDT; allowed is one symbol in a file"
+        with pytest.raises(DamagedData, match=said):
+            read_tape(path, instrument())
+
+    def test_funding_of_another_symbol_is_refused(self, tmp_path: Path) -> None:
+        path = write(tmp_path, "btcusdt_1m.csv", HEADING + candle(0) + candle(1))
+        funding = f"symbol,ts_ms,funding_rate\nETHUSDT,{START_MS},0.1\n"
+        write(tmp_path, "btcusdt_funding.csv", funding)
+        with pytest.raises(DamagedData, match="holds ETHUSDT; by its name it is of BTCUSDT"):
+            read_tape(path, instrument())
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "is empty; allowed are tables:"),
+        ("\n \n", "is empty"),
+        (HEADING.replace(",", ";"), "'ts_ms;open;high;low;close;volume' begins no table"),
+        ("\ufffd\0", "is no text; allowed is UTF-8"),
+        (
+            HEADING + candle(0, "0,0,0,0,0") * 3,
+            "no row of it can be used: 3 x zero_price: x.csv, l",
+        ),
+        (HEADING + "1,2\n", "no row of it can be used: 1 x unreadable: x.csv, line 2: '1,2' has 2"),
+        (HEADING + candle(0, "1,1,1,1,0") + candle(1, "1,1,1,1,0"), "candles are without volume"),
+    ],
+)
+def test_what_leaves_nothing_to_trade_on_is_an_error(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(DamagedData) as caught:
+        read_tape(write(tmp_path, "x.csv", text), instrument())
+    assert said in str(caught.value)
+
+
+def test_an_archive_that_is_encrypted(tmp_path: Path) -> None:
+    path = tmp_path / "x.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("x.csv", HEADING + candle(0))
+    packed = bytearray(path.read_bytes())
+    packed[6] |= 1
+    packed[packed.find(b"PK\x01\x02") + 8] |= 1
+    path.write_bytes(packed)
+    with pytest.raises(DamagedData, match=r"cannot be read: .* is encrypted"):
+        read_tape(path, instrument())
+
+
+def test_what_is_not_there_has_no_line(tmp_path: Path) -> None:
+    with pytest.raises(DamagedData) as caught:
+        read_tape(tmp_path / "x.csv", instrument())
+    assert str(caught.value) == f"{tmp_path / 'x.csv'}: no such file or folder"
+
+
 def test_one_candle_does_not_say_how_long_it_is(tmp_path: Path) -> None:
     path = write(tmp_path, "x.csv", HEADING + candle(0))
-    with pytest.raises(DamagedData, match="say so, in seconds"):
+    with pytest.raises(DamagedData, match="allowed are two candles or more"):
         read_tape(path, instrument())
     assert len(read_tape(path, instrument(), candle_s=60).trades) == 13
 
@@ -197,6 +328,10 @@ def test_candles_closer_than_they_are_said_to_be_long(tmp_path: Path) -> None:
         read_tape(path, instrument(), candle_s=300)
 
 
+N = "170000000000000000"
+"""What times of recordings begin with."""
+
+
 class TestRecordings:
     GOOD = '{"data":{"e":"trade","s":"BTCUSDT","p":"60000.1","q":"0.5","m":true}}'
 
@@ -204,16 +339,16 @@ class TestRecordings:
         ("line", "kind", "reason"),
         [
             ("hello", "unreadable", "expected '<local_ns> <json>'"),
-            ("7 {", "unreadable", "not JSON"),
-            ("7 " + GOOD.replace('"p":"60000.1",', ""), "unreadable", "the key 'p' is missing"),
-            ("7 " + GOOD.replace('"60000.1"', '"NaN"'), "unreadable", "is not finite"),
-            ("7 " + GOOD.replace('"60000.1"', "60000.1"), "unreadable", "is not exact"),
-            ("7 " + GOOD.replace("true", '"yes"'), "unreadable", "allowed are true and false"),
-            ("7 " + GOOD.replace('"0.5"', '"0"'), "zero_quantity", "quantity is 0"),
+            (f"{N}7 {{", "unreadable", "not JSON"),
+            (f"{N}7 " + GOOD.replace('"p":"60000.1",', ""), "unreadable", "the key 'p' is missing"),
+            (f"{N}7 " + GOOD.replace('"60000.1"', '"NaN"'), "unreadable", "is not finite"),
+            (f"{N}7 " + GOOD.replace('"60000.1"', "60000.1"), "unreadable", "is not exact"),
+            (f"{N}7 " + GOOD.replace("true", '"yes"'), "unreadable", "allowed are true and false"),
+            (f"{N}7 " + GOOD.replace('"0.5"', '"0"'), "zero_quantity", "quantity is 0"),
         ],
     )
     def test_a_bad_line(self, tmp_path: Path, line: str, kind: str, reason: str) -> None:
-        path = write(tmp_path, "x.jsonl", f"5 {self.GOOD}\n{line}\n9 {self.GOOD}\n")
+        path = write(tmp_path, "x.jsonl", f"{N}5 {self.GOOD}\n{line}\n{N}9 {self.GOOD}\n")
         tape = read_tape(path, instrument())
         assert (notes(tape), len(tape.trades)) == ({kind: 1}, 2)
         with pytest.raises(DamagedData) as caught:
@@ -223,7 +358,7 @@ class TestRecordings:
 
     def test_time_that_goes_back_between_streams(self, tmp_path: Path) -> None:
         quote = '{"data":{"e":"bookTicker","s":"BTCUSDT","b":"1","B":"1","a":"2","A":"1"}}'
-        path = write(tmp_path, "x.jsonl", f"5 {self.GOOD}\n4 {quote}\n6 {self.GOOD}\n")
+        path = write(tmp_path, "x.jsonl", f"{N}5 {self.GOOD}\n{N}4 {quote}\n{N}6 {self.GOOD}\n")
         tape = read_tape(path, instrument())
         assert notes(tape) == {"time_travel": 1}
         assert tape.quotes.row.tolist() == [0]
@@ -267,3 +402,15 @@ class TestFundingIntervals:
             f"ts_ms,funding_rate,interval_hours\n{START_MS},0.1,4\n{START_MS + 14_400_000},0.1,\n"
         )
         assert self.intervals(tmp_path, rows) == [240, 240]
+
+    def test_what_is_counted_is_that_of_the_span(self, tmp_path: Path) -> None:
+        hours = [8 * i for i in range(9)]
+        write(tmp_path, "btcusdt_funding.csv", self.rows(*hours, 77, 80))
+        start_ns, end_ns = ((START_MS + hour * 3_600_000) * 10**6 for hour in (0, 17))
+        text = HEADING + "".join(candle(60 * i) for i in range(24))
+        path = write(tmp_path, "btcusdt_1h.csv", text)
+        tape = read_tape(path, instrument(), start_ns=start_ns, end_ns=end_ns, strict=True)
+        assert tape.fundings.interval_minutes.tolist() == [480, 480, 480]
+        (seen,) = tape.notes
+        assert (seen.kind, seen.count) == ("funding_interval_seen", 3)
+        assert "3 settlements" in seen.text

@@ -1,9 +1,11 @@
 """Parquet and CSV: exact numbers there and back."""
 
 import tempfile
+from decimal import Decimal as D
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -52,7 +54,7 @@ def same(one: Table, other: Table) -> bool:
 
 @given(
     rows=st.lists(
-        st.tuples(st.integers(1, 2**62), st.integers(10**17, 2 * 10**18)), min_size=1, max_size=9
+        st.tuples(st.integers(1, 2**62), st.integers(10**18, 2 * 10**18)), min_size=1, max_size=9
     ),
     decimals=st.integers(0, 12),
 )
@@ -95,7 +97,59 @@ def test_what_something_else_wrote_is_refused(tmp_path: Path) -> None:
     table = parquet.read_table(path)
     parquet.write_table(table.replace_schema_metadata({}), path)
     with pytest.raises(DamagedData, match="allowed is what `opensqt data convert` wrote"):
-        read_parquet(path)
+        read_parquet(path, Problems(strict=False))
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(DamagedData, match="cannot be read"):
-        read_parquet(path)
+        read_parquet(path, Problems(strict=False))
+
+
+def candles_with(
+    changed: dict[str, pa.Array], *, without: str = "", kind: str = "candles"
+) -> pa.Table:
+    price = pa.array([D("100.1")] * 3)
+    times = [(10**18 + i * 60 * 10**9) for i in range(3)]
+    columns = {
+        "time": pa.array(times).cast(pa.timestamp("ns", tz="UTC")),
+        **dict.fromkeys(("open", "high", "low", "close", "volume"), price),
+        **changed,
+    }
+    columns.pop(without, None)
+    metadata = {"format": "opensqt market data 1", "kind": kind, "symbol": "BTCUSDT"}
+    return pa.table(columns).replace_schema_metadata(metadata)
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        (candles_with({}, without="high"), "missing: high; it has time, open, low"),
+        (candles_with({}, without="time"), "missing: time"),
+        (candles_with({}, kind="bananas"), "holds 'bananas'; allowed are trades, quotes"),
+        (
+            candles_with({"low": pa.array([1.0] * 3)}),
+            "low is of type double; allowed is decimal128",
+        ),
+        (candles_with({"time": pa.array([1] * 3)}), "time is of type int64; allowed is timestamp"),
+        (candles_with({}).slice(0, 0), "has no rows"),
+    ],
+)
+def test_columns_that_are_not_those_of_the_kind_are_named(
+    tmp_path: Path, table: pa.Table, said: str
+) -> None:
+    parquet.write_table(table, tmp_path / "x.parquet")
+    with pytest.raises(DamagedData) as caught:
+        read_file(tmp_path / "x.parquet", Problems(strict=False))
+    assert said in caught.value.reason
+
+
+def test_an_empty_cell_is_no_zero(tmp_path: Path) -> None:
+    volume = pa.array([D(1), None, D(1)])
+    path = tmp_path / "x.parquet"
+    parquet.write_table(candles_with({"volume": volume}), path)
+    problems = Problems(strict=False)
+    (table,) = read_file(path, problems)
+    assert table.line.tolist() == [1, 3]
+    assert problems.counted()[0].text == (
+        "x.parquet, row 2: volume is empty; allowed is decimal128; left out"
+    )
+    with pytest.raises(DamagedData, match="row 2: volume is empty"):
+        read_file(path, Problems(strict=True))

@@ -115,13 +115,13 @@ class TestForms:
         [
             ("x.csv", "hello,world\n1,2\n", "begins no table that is known"),
             ("x.csv", "1,2,3\n", "begins no table that is known"),
-            ("x.csv", "", "begins no table that is known"),
+            ("x.csv", "", "is empty"),
             ("x.csv", HEADING, "there are no candles"),
             ("x.txt", "", "is no data file"),
             ("x.zip", "no zip", "cannot be read"),
             ("x.csv.gz", "no gzip", "cannot be read"),
             ("x.parquet", "no parquet", "cannot be read"),
-            ("x.csv", "ts_ms,funding_rate\n1,0.1\n", "is a table of funding"),
+            ("x.csv", f"ts_ms,funding_rate\n{START_MS},0.1\n", "is a table of funding"),
         ],
     )
     def test_what_is_no_market(self, tmp_path: Path, name: str, text: str, reason: str) -> None:
@@ -164,9 +164,12 @@ class TestRecordings:
     def test_mark_prices(self, tmp_path: Path) -> None:
         trade = '{"data":{"e":"trade","s":"BTCUSDT","p":"60000.1","q":"0.5","m":true}}'
         mark = '{"data":{"e":"markPriceUpdate","s":"BTCUSDT","p":"60001.12345678","r":"","T":9}}'
-        path = write(tmp_path, "x.jsonl", f"5 {mark}\n5 {trade}\n6 {mark}\n")
+        at = 17 * 10**16
+        path = write(tmp_path, "x.jsonl", f"{at}5 {mark}\n{at}5 {trade}\n{at}6 {mark}\n")
         tape = read_tape(path, instrument(), strict=True)
-        assert in_order(tape) == [(5, "mark"), (5, "trade"), (6, "mark")]
+        assert in_order(tape) == [
+            (int(f"{at}{last}"), what) for last, what in ((5, "mark"), (5, "trade"), (6, "mark"))
+        ]
         assert int(tape.marks.price[0]) * MARK_UNIT == D("60001.12345678")
 
 

@@ -4,7 +4,7 @@ from typing import Final
 
 import numpy as np
 
-from opensqt.backtest.columns import Ints
+from opensqt.backtest.columns import Flags, Ints
 from opensqt.backtest.sources.problems import Problems
 from opensqt.backtest.sources.table import Table
 
@@ -14,7 +14,7 @@ _HOURS: Final = (1, 2, 4, 8)
 """Intervals that exchanges settle at."""
 
 
-def interval_minutes(table: Table, problems: Problems) -> Ints:
+def interval_minutes(table: Table, problems: Problems, within: Flags | None = None) -> Ints:
     """The interval of each settlement in minutes; 0: unknown.
 
     It is what the table says. Where it does not say, it is the time since the settlement before,
@@ -22,12 +22,18 @@ def interval_minutes(table: Table, problems: Problems) -> Ints:
     settles at, or one that is longer than the same interval before and after it, is that of a
     missing row.
 
+    Args:
+        table: Fundings.
+        problems: Takes what is unknown.
+        within: Of which settlements it is wanted; None: of all.
+
     Raises:
         DamagedData: An interval is unknown, and that is not allowed.
     """
     told = table.whole.get("interval_hours", np.zeros(len(table), dtype=np.int64))
     hours = np.where(told > 0, told, _from_spacing(table.time_ns))
-    unknown = np.flatnonzero(hours == 0)
+    wanted = np.ones(len(table), dtype=np.bool_) if within is None else within
+    unknown = np.flatnonzero((hours == 0) & wanted)
     if len(unknown):
         row = int(unknown[0])
         problems.found(
@@ -39,7 +45,7 @@ def interval_minutes(table: Table, problems: Problems) -> Ints:
             done="unknown",
             count=len(unknown),
         )
-    seen = int(((told <= 0) & (hours > 0)).sum())
+    seen = int(((told <= 0) & (hours > 0) & wanted).sum())
     if seen:
         problems.remark(
             "funding_interval_seen",

@@ -71,7 +71,7 @@ def read_tape(  # every one of them is the caller's choice
     market = {kind: span.cut(table) for kind, table in whole.items()}
     if not any(map(len, market.values())):
         held = _Span.of(list(whole.values()))
-        raise DamagedData(path, 1, f"holds nothing of {wanted} in {span}; it holds {held}")
+        raise DamagedData(path, 0, f"holds nothing of {wanted} in {span}; it holds {held}")
     shape = Shape(
         instrument=instrument,
         quantity_unit=instrument.step_size
@@ -86,14 +86,23 @@ def read_tape(  # every one of them is the caller's choice
     else:
         candle_s = None
         parts = _parts(market, shape)
+    if not len(parts.trades) and not len(parts.quotes):
+        why = "all of its candles are without volume" if candle_s else "it holds mark prices alone"
+        raise DamagedData(path, 0, f"nothing was traded in {span}: {why}")
     parts = parts.in_order(problems, path)
     around = span.around(list(market.values()), candle_s or 0)
     marks = (
-        _marks(chosen.marks, around, candle_s or MARK_CANDLE_S_MAX, candle_path, shape)
+        _marks(
+            _beside(chosen.marks, wanted, problems),
+            around,
+            candle_s or MARK_CANDLE_S_MAX,
+            candle_path,
+            shape,
+        )
         if not trades_only and not len(parts.marks)
         else None
     )
-    fundings = _fundings(chosen.funding, around, shape)
+    fundings = _fundings(_beside(chosen.funding, wanted, problems), around, shape)
     parts = parts.with_beside(marks, fundings)
     return Tape(
         symbol=instrument.symbol,
@@ -163,13 +172,22 @@ def _market(paths: Sequence[Path], symbol: str, problems: Problems) -> Mapping[D
                 found[table.kind].append(table)
     path = paths[0]
     if not found:
-        raise DamagedData(path, 1, f"holds nothing of {symbol}; symbols: {listed(sorted(symbols))}")
+        raise DamagedData(path, 0, f"holds nothing of {symbol}; symbols: {listed(sorted(symbols))}")
     for kind in (DataKind.FUNDING, DataKind.MARK_CANDLES):
         if kind in found:
-            raise DamagedData(path, 1, f"is a table of {kind}, not of a market; name the market's")
+            raise DamagedData(path, 0, f"is a table of {kind}, not of a market; name the market's")
     if DataKind.CANDLES in found and len(found) > 1:
-        raise DamagedData(path, 1, f"candles and {listed(found)} are two markets; name one")
+        raise DamagedData(path, 0, f"candles and {listed(found)} are two markets; name one")
     return {kind: joined(tables, problems) for kind, tables in found.items()}
+
+
+def _beside(paths: Sequence[Path], symbol: str, problems: Problems) -> Table | None:
+    """The checked table of files beside the market; None without any."""
+    tables = [table for path in paths for table in read_file(path, problems)]
+    for table in tables:
+        if table.symbol not in ("", symbol):
+            raise DamagedData(table.path, 0, f"holds {table.symbol}; by its name it is of {symbol}")
+    return joined(tables, problems) if tables else None
 
 
 def _parts(market: Mapping[DataKind, Table], shape: Shape, trades: Trades | None = None) -> Parts:
@@ -186,13 +204,11 @@ def _parts(market: Mapping[DataKind, Table], shape: Shape, trades: Trades | None
 
 
 def _marks(
-    paths: Sequence[Path], span: _Span, row_s: int, way: CandlePath, shape: Shape
+    table: Table | None, span: _Span, row_s: int, way: CandlePath, shape: Shape
 ) -> Marks | None:
     """Mark prices from candles beside the market, if they are as fine as the market."""
-    tables = [table for path in paths for table in read_file(path, shape.problems)]
-    if not tables:
+    if table is None:
         return None
-    table = joined(tables, shape.problems)
     mark_s = interval_ns(table.time_ns) // _S
     if not 0 < mark_s <= row_s:
         shape.problems.remark(
@@ -205,14 +221,11 @@ def _marks(
     return shape.marks_along(span.cut(table), mark_s, way)
 
 
-def _fundings(paths: Sequence[Path], span: _Span, shape: Shape) -> Fundings:
-    tables = [table for path in paths for table in read_file(path, shape.problems)]
-    table = joined(tables, shape.problems) if tables else None
+def _fundings(table: Table | None, span: _Span, shape: Shape) -> Fundings:
     if table is None or not len(span.cut(table)):
         shape.problems.remark("no_funding", 1, "no funding is known of this span: none is paid")
         return Fundings.empty()
-    fundings = shape.fundings(table)
-    within = (fundings.time_ns >= (span.start_ns or 0)) & (
-        fundings.time_ns < (span.end_ns or fundings.time_ns[-1] + 1)
+    within = (table.time_ns >= (span.start_ns or 0)) & (
+        table.time_ns < (span.end_ns or table.time_ns[-1] + 1)
     )
-    return fundings.taken(within)
+    return shape.fundings(table, within)

@@ -15,12 +15,11 @@ from opensqt.adapters.replay.source import DamagedData
 from opensqt.backtest.candles import TRADES_PER_CANDLE, CandlePath, turns_of, walk
 from opensqt.backtest.columns import Flags, Ints
 from opensqt.backtest.funding import interval_minutes
-from opensqt.backtest.sources.checks import interval_ns
+from opensqt.backtest.sources.checks import interval_ns, say_off
 from opensqt.backtest.sources.problems import Problems
 from opensqt.backtest.sources.table import Table
 from opensqt.backtest.tape import MARK_UNIT, RATE_UNIT, Fundings, Marks, Quotes, Trades
 from opensqt.core.instrument import Instrument
-from opensqt.core.numbers import plain
 
 _S: Final = 1_000_000_000
 
@@ -107,14 +106,20 @@ class Shape:
         times = (table.time_ns[:, None] + offsets).ravel()
         return Marks(time_ns=times, price=turns.ravel(), row=np.arange(len(times), dtype=np.int64))
 
-    def fundings(self, table: Table) -> Fundings:
-        """Funding settlements, each with its own interval."""
-        rate = self._counted(table, "rate", RATE_UNIT, "too_fine")
+    def fundings(self, table: Table, within: Flags) -> Fundings:
+        """Funding settlements, each with its own interval.
+
+        Args:
+            table: Those before and after the span, too: they show its first and last interval.
+            within: Which of them are in the span.
+        """
+        minutes = interval_minutes(table, self.problems, within)[within]
+        inside = table.taken(within)
         return Fundings(
-            time_ns=table.time_ns,
-            rate=rate,
-            interval_minutes=interval_minutes(table, self.problems),
-            row=np.arange(len(table), dtype=np.int64),
+            time_ns=inside.time_ns,
+            rate=self._counted(inside, "rate", RATE_UNIT, "too_fine"),
+            interval_minutes=minutes,
+            row=np.arange(len(inside), dtype=np.int64),
         )
 
     def _turns(self, table: Table, path: CandlePath) -> tuple[Ints, Ints, Ints, Ints]:
@@ -129,7 +134,8 @@ class Shape:
         except ValueError as error:
             raise DamagedData(table.path, 1, f"{name}: {error}") from None
         if off.any():
-            self._say_off(table, name, unit, off, kind)
+            done = "rounded to the nearest"
+            say_off(table, name, unit, off, kind, self.problems, done=done)
         if name != "rate" and np.any(counts <= 0):
             row = int((counts <= 0).argmax())
             raise DamagedData(
@@ -138,17 +144,6 @@ class Shape:
                 f"{name} is {table.numbers[name].at(row)}; it is nothing in units of {unit}",
             )
         return counts
-
-    def _say_off(self, table: Table, name: str, unit: Decimal, off: Flags, kind: str) -> None:
-        row = int(off.argmax())
-        self.problems.found(
-            kind,
-            table.path,
-            int(table.line[row]),
-            f"{name} is {table.numbers[name].at(row)}; allowed are multiples of {plain(unit)}",
-            done="rounded to the nearest",
-            count=int(off.sum()),
-        )
 
 
 def quantity_unit(instrument: Instrument, tables: Iterable[Table]) -> Decimal:
@@ -175,7 +170,8 @@ def candle_seconds(table: Table, told: int | None) -> int:
         raise DamagedData(
             table.path,
             int(table.line[0]),
-            "the spacing of the rows does not say how long a candle is; say so, in seconds",
+            "the spacing of the rows does not say how long a candle is; allowed are two candles or "
+            "more, whole seconds apart",
         )
     if told is not None and spacing and spacing < told:
         raise DamagedData(

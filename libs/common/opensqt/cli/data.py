@@ -3,19 +3,22 @@
 What works with data needs the libraries of research, and is imported when a command runs.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from opensqt.backtest.markets import DEFAULT_MARKETS
 from opensqt.cli.data_download import download
 from opensqt.cli.data_times import time_text
 from opensqt.cli.exit_codes import EPILOG, ExitCode
 from opensqt.cli.output import CommandError, JsonOption, Output, command
 from opensqt.cli.research import research_needed
+from opensqt.runtime.config import ConfigError
 
 if TYPE_CHECKING:
     from opensqt.backtest.survey import Survey
@@ -48,6 +51,9 @@ def check(
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit with 1 when anything is wrong.")
     ] = False,
+    markets: Annotated[
+        Path, typer.Option("--markets", help="Trading rules, to hold prices against the tick.")
+    ] = DEFAULT_MARKETS,
     as_json: JsonOption = False,
 ) -> None:
     """Say what data files hold, and what is wrong: gaps, duplicates, time that goes back and more.
@@ -60,7 +66,8 @@ def check(
     with command(as_json=as_json) as output, _reading():
         from opensqt.backtest.survey import survey
 
-        found = [one for path in paths for one in survey(path)]
+        ticks = _ticks(markets)
+        found = [one for path in paths for one in survey(path, ticks)]
         if as_json:
             output.json([_survey_json(one) for one in found])
         else:
@@ -134,16 +141,33 @@ def _reading() -> Iterator[None]:
             raise CommandError(f"cannot be written: {error}", ExitCode.FAILURE) from error
 
 
+def _ticks(path: Path) -> Mapping[str, Decimal]:
+    """What prices of each symbol must be multiples of; nothing where our own rules are not."""
+    from opensqt.backtest.markets import load_markets
+
+    if path == DEFAULT_MARKETS and not path.exists():
+        return {}
+    try:
+        return {name: rules.instrument.tick_size for name, rules in load_markets(path).items()}
+    except ConfigError as error:
+        raise CommandError(str(error), ExitCode.USAGE) from error
+
+
 def _convert(
     file: Path, to: Form, folder: Path, problems: object, *, overwrite: bool
 ) -> list[tuple[Path, int]]:
+    from opensqt.backtest.funding import interval_minutes
     from opensqt.backtest.sources.opened import bare_name
     from opensqt.backtest.sources.problems import Problems
     from opensqt.backtest.sources.read import read_file
+    from opensqt.backtest.sources.table import DataKind
     from opensqt.backtest.writing import write_table
 
     assert isinstance(problems, Problems)
     tables = read_file(file, problems)
+    for table in tables:
+        if table.kind is DataKind.FUNDING:
+            interval_minutes(table, problems)  # says which are unknown
     symbols = {table.symbol for table in tables}
     written = []
     for table in tables:
@@ -174,11 +198,12 @@ def _tell(output: Output, found: "list[Survey]") -> None:
             time_text(table.first_ns),
             time_text(table.last_ns),
             f"{table.interval_s:g}" if table.interval_s else None,
+            table.tick,
         )
         for one in found
         for table in one.tables
     ]
-    output.table(("file", "holds", "symbol", "rows ", "first", "last", "every s "), rows)
+    output.table(("file", "holds", "symbol", "rows ", "first", "last", "every s ", "tick "), rows)
     for one in found:
         if one.damage:
             output.line(f"DAMAGED {one.path.name}: {one.damage}")
@@ -203,6 +228,7 @@ def _survey_json(one: "Survey") -> dict[str, object]:
                 "first": time_text(table.first_ns),
                 "last": time_text(table.last_ns),
                 "interval_s": table.interval_s,
+                "tick": table.tick,
             }
             for table in one.tables
         ],

@@ -27,13 +27,26 @@ class MarketSource(Protocol):
 
 
 class DamagedData(Exception):  # noqa: N818  # a noun of the domain
-    """Market data that cannot be played, with the line and what is wrong there."""
+    """Market data that cannot be played, with the line and what is wrong there.
+
+    Args:
+        path: The file or folder.
+        line: Its line, of Parquet its row; 0: all of it.
+        reason: What is wrong, and what is allowed.
+    """
 
     def __init__(self, path: Path, line: int, reason: str) -> None:
-        super().__init__(f"{path}, line {line}: {reason}")
+        super().__init__(f"{path}{place(path, line)}: {reason}")
         self.path = path
         self.line = line
         self.reason = reason
+
+
+def place(path: Path, line: int) -> str:
+    """Where in a file, for a message, such as ``, line 7``; empty for all of it."""
+    if not line:
+        return ""
+    return f", {'row' if path.suffix == '.parquet' else 'line'} {line}"
 
 
 def positive(value: Decimal, name: str) -> Decimal:

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import pyarrow as pa
 
-from opensqt.backtest.columns import Flags, Ints
-from opensqt.backtest.sources.forms import FLAGS, WHOLE
+from opensqt.backtest.columns import Ints
+from opensqt.backtest.sources.forms import FLAGS, TEXT, WHOLE
 from opensqt.backtest.sources.problems import Problems
 from opensqt.backtest.sources.table import DECIMALS_MAX, INT_MAX, Scaled
 from opensqt.core.numbers import EXACT, NotExactError, parse_decimal
@@ -21,7 +22,7 @@ _MAY_BE_EMPTY: Final = frozenset({"interval_hours"})
 
 def read_rows(
     path: Path, body: bytes, names: Sequence[str], *, begins: int, problems: Problems
-) -> tuple[Ints, dict[str, Scaled | Ints | Flags]]:
+) -> tuple[Ints, dict[str, Any]]:
     """Read the rows of a CSV file without its heading.
 
     Args:
@@ -47,12 +48,14 @@ def read_rows(
         for name, value in values.items():
             rows[name].append(value)
     at = np.array(lines, dtype=np.int64)
-    columns: dict[str, Scaled | Ints | Flags] = {}
+    columns: dict[str, Any] = {}
     for name, values_of in rows.items():
         if name in FLAGS:
             columns[name] = np.array(values_of, dtype=np.bool_)
         elif name in WHOLE:
             columns[name] = np.array(values_of, dtype=np.int64)
+        elif name in TEXT:
+            columns[name] = pa.array(values_of, type=pa.string())
         else:
             columns[name] = scaled_from(values_of, name, path, at, problems)
     return at, columns
@@ -99,6 +102,8 @@ def _row(text: str, names: Sequence[str]) -> dict[str, Any]:
             if not plain.lstrip("-").isdecimal() or not -INT_MAX <= int(plain) <= INT_MAX:
                 raise ValueError(f"{name} is {cell!r}; allowed is a whole number")
             values[name] = int(plain)
+        elif name in TEXT:
+            values[name] = plain
         elif name:
             try:
                 number = parse_decimal(plain, name=name)

@@ -5,13 +5,17 @@ filled in.
 """
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Final
 
 import numpy as np
 
+from opensqt.adapters.replay.source import DamagedData
 from opensqt.backtest.columns import Flags, Ints
 from opensqt.backtest.sources.problems import Problems
 from opensqt.backtest.sources.table import DataKind, Scaled, Table
+from opensqt.backtest.sources.times import lasting, utc
+from opensqt.core.numbers import plain
 
 _POSITIVE: Final = {
     DataKind.TRADES: ("price", "quantity"),
@@ -21,6 +25,12 @@ _POSITIVE: Final = {
     DataKind.MARK_CANDLES: ("open", "high", "low", "close"),
     DataKind.FUNDING: (),
 }
+PRICES: Final = {
+    DataKind.TRADES: ("price",),
+    DataKind.QUOTES: ("bid", "ask"),
+    DataKind.CANDLES: ("open", "high", "low", "close"),
+}
+"""Columns that must be on the tick: those of markets. Marks are averages."""
 _ONE_AT_A_TIME: Final = frozenset({DataKind.CANDLES, DataKind.MARK_CANDLES, DataKind.FUNDING})
 """Of these there is one row at any time."""
 _LEFT_OUT: Final = "left out"
@@ -45,6 +55,48 @@ def interval_ns(time_ns: Ints) -> int:
         return 0
     gaps, counts = np.unique(np.diff(time_ns), return_counts=True)
     return int(gaps[counts.argmax()])
+
+
+def say_off(  # noqa: PLR0917  # what is off what
+    table: Table, name: str, unit: Decimal, off: Flags, kind: str, problems: Problems, *, done: str
+) -> None:
+    """Count the numbers of a column that are no multiples of a unit; the first is named.
+
+    Raises:
+        DamagedData: That is not allowed.
+    """
+    row = int(off.argmax())
+    problems.found(
+        kind,
+        table.path,
+        int(table.line[row]),
+        f"{name} is {table.numbers[name].at(row)}; allowed are multiples of {plain(unit)}",
+        done=done,
+        count=int(off.sum()),
+    )
+
+
+def look_for_off_ticks(table: Table, tick: Decimal, problems: Problems) -> None:
+    """Count the prices of a market that its tick does not allow; nothing is changed.
+
+    Raises:
+        DamagedData: There is one, and that is not allowed.
+    """
+    for name in PRICES.get(table.kind, ()):
+        try:
+            _, off = table.numbers[name].in_unit(tick)
+        except ValueError as error:
+            raise DamagedData(table.path, 0, f"{name}: {error}") from None
+        if off.any():
+            say_off(table, name, tick, off, "off_tick", problems, done="a backtest rounds it")
+
+
+def candles_missing(before_ns: int, after_ns: int, usual_ns: int) -> str:
+    """A gap between two candles, for a message."""
+    return (
+        f"candles are missing between {utc(before_ns)} and {utc(after_ns)}, "
+        f"for {lasting(after_ns - before_ns - usual_ns)}"
+    )
 
 
 def _without_bad_numbers(table: Table, problems: Problems) -> Table:
@@ -121,7 +173,7 @@ def _in_order(table: Table, problems: Problems) -> Table:
         "time_travel",
         table.path,
         int(table.line[row]),
-        f"time goes back from {table.time_ns[row - 1]} to {table.time_ns[row]} ns",
+        f"time goes back from {utc(int(table.time_ns[row - 1]))} to {utc(int(table.time_ns[row]))}",
         done="sorted by time",
         count=len(back),
     )
@@ -130,9 +182,9 @@ def _in_order(table: Table, problems: Problems) -> Table:
 
 def _once(table: Table, problems: Problems) -> Table:
     if table.kind in _ONE_AT_A_TIME:
-        keys, what = table.time_ns, "the time"
+        keys, what = table.time_ns, "time"
     elif "id" in table.whole:
-        keys, what = table.whole["id"], "the id"
+        keys, what = table.whole["id"], "id"
     else:
         return table
     if np.all(np.diff(keys) > 0):
@@ -143,11 +195,12 @@ def _once(table: Table, problems: Problems) -> Table:
     again = np.ones(len(keys), dtype=np.bool_)
     again[firsts] = False
     row = int(again.argmax())
+    key = int(keys[row])
     problems.found(
         "duplicate",
         table.path,
         int(table.line[row]),
-        f"{what} {keys[row]} was there before",
+        f"the {what} {utc(key) if what == 'time' else key} was there before",
         done="the first was kept",
         count=int(again.sum()),
     )
@@ -170,13 +223,18 @@ def _look_for_gaps(table: Table, problems: Problems) -> None:
     if not usual or not len(gaps):
         return
     row = int(gaps[0]) + 1
+    before, after = int(keys[row - 1]), int(keys[row])
     missing = int((steps[gaps] // usual - 1).sum()) or len(gaps)
     problems.found(
         "gap",
         table.path,
         int(lines[row]),
-        f"{what} are missing between {keys[row - 1]} and {keys[row]} "
-        f"({missing} {what} in {len(gaps)} gaps in all)",
+        (
+            candles_missing(before, after, usual)
+            if what == "candles"
+            else f"ids are missing between {before} and {after}"
+        )
+        + f" (in all {missing:,} {what} in {len(gaps):,} gap{'s' * (len(gaps) > 1)})",
         done="left as it is",
         count=len(gaps),
     )

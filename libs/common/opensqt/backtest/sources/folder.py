@@ -44,21 +44,21 @@ def choose_files(path: Path, symbol: str) -> Chosen:
         DamagedData: There is no such file or folder, or none or several in it can be meant.
     """
     if path.is_dir():
-        files = [file for file in _files(path) if symbol.lower() in _words(file)]
+        files = [file for file in _files(path) if symbol.lower() in words_of(file)]
         market = _the_market(path, symbol, files)
     elif path.is_file():
-        files = [file for file in _files(path.parent) if symbol.lower() in _words(file)]
+        files = [file for file in _files(path.parent) if symbol.lower() in words_of(file)]
         market = (path,)
     else:
-        raise DamagedData(path, 1, "no such file or folder")
+        raise DamagedData(path, 0, "no such file or folder")
     beside = [file for file in files if file not in market]
     return Chosen(
         market=market,
-        funding=tuple(file for file in beside if _words(file) & _FUNDING),
+        funding=tuple(file for file in beside if words_of(file) & _FUNDING),
         marks=tuple(
             file
             for file in beside
-            if _words(file) & _MARKS and not file.name.startswith(_stem_of_parts(market))
+            if words_of(file) & _MARKS and not file.name.startswith(_stem_of_parts(market))
         ),
     )
 
@@ -69,27 +69,29 @@ def data_files(path: Path) -> tuple[Path, ...]:
     Raises:
         DamagedData: There is none.
     """
+    if not path.exists():
+        raise DamagedData(path, 0, "no such file or folder")
     files = (path,) if path.is_file() else tuple(_files(path))
     if not files:
-        raise DamagedData(path, 1, f"holds no data files; their names end in {listed(ENDINGS)}")
+        raise DamagedData(path, 0, f"holds no data files; their names end in {listed(ENDINGS)}")
     return files
 
 
 def _the_market(folder: Path, symbol: str, files: list[Path]) -> tuple[Path, ...]:
     groups: dict[str, list[Path]] = defaultdict(list)
     for file in files:
-        words = _words(file)
+        words = words_of(file)
         if not words & (_FUNDING | _MARKS) or _is_part(file, files):
             groups[_group(file)].append(file)
     if len(groups) > 1:
-        groups = {k: v for k, v in groups.items() if "spot" not in _words(v[0])} or groups
+        groups = {k: v for k, v in groups.items() if "spot" not in words_of(v[0])} or groups
     if len(groups) == 1:
         return tuple(next(iter(groups.values())))
     if not groups:
         known = listed(file.name for file in _files(folder)) or "none"
-        raise DamagedData(folder, 1, f"there is no market of {symbol}; files: {known}")
+        raise DamagedData(folder, 0, f"there is no market of {symbol}; files: {known}")
     several = listed(file.name for group in groups.values() for file in group)
-    raise DamagedData(folder, 1, f"several can be the market of {symbol}: {several}; name one")
+    raise DamagedData(folder, 0, f"several can be the market of {symbol}: {several}; name one")
 
 
 def _group(file: Path) -> str:
@@ -113,7 +115,8 @@ def _stem_of_parts(market: tuple[Path, ...]) -> tuple[str, ...]:
     )
 
 
-def _words(file: Path) -> frozenset[str]:
+def words_of(file: Path) -> frozenset[str]:
+    """The words of a file's name, in small letters, and what its folder says of it."""
     return frozenset(re.split(r"[-_. ]", bare_name(file).lower())) | _folder_word(file)
 
 

@@ -114,9 +114,12 @@ FORMS: Final = (
 
 FLAGS: Final = frozenset({"buyer_is_maker"})
 WHOLE: Final = frozenset({"time", "id", "row", "interval_hours"})
+TEXT: Final = frozenset({"symbol"})
+"""Columns that may be beside those of any form."""
 _TIMES: Final = frozenset(
     {
         "ts",
+        "ts_s",
         "ts_ms",
         "ts_us",
         "ts_ns",
@@ -128,6 +131,7 @@ _TIMES: Final = frozenset(
     }
 )
 """What headings call the time; its unit is read from the name, else from its size."""
+_SYMBOLS: Final = frozenset({"symbol", "pair", "instrument"})
 _SAME: Final = {"qty": "quantity", "vol": "volume", "maker": "buyer_is_maker"}
 """Other names that headings use."""
 
@@ -162,11 +166,16 @@ def _named(heading: Sequence[str], ours: Mapping[str, str]) -> tuple[str, ...]:
     """Our name of each column of a heading; of two with the same, the first."""
     names: list[str] = []
     for cell in heading:
-        name = "time" if cell in _TIMES else ours.get(cell) or ours.get(_SAME.get(cell, ""), "")
+        if cell in _TIMES:
+            name = "time"
+        elif cell in _SYMBOLS:
+            name = "symbol"
+        else:
+            name = ours.get(cell) or ours.get(_SAME.get(cell, ""), "")
         names.append("" if name in names else name)
     return tuple(names)
 
 
 def allowed() -> str:
     """The forms, for a message."""
-    return "; ".join(f"{form.name} ({','.join(form.columns)})" for form in FORMS)
+    return "".join(f"\n  {form.name}: {','.join(form.columns)}" for form in FORMS)

@@ -1,6 +1,7 @@
 """The bytes of a data file: plain, gzipped, or the one file in a zip archive."""
 
 import gzip
+import lzma
 import zipfile
 import zlib
 from pathlib import Path
@@ -10,6 +11,10 @@ from opensqt.adapters.replay.source import DamagedData
 
 ENDINGS: Final = (".csv", ".csv.gz", ".csv.zip", ".zip", ".jsonl", ".jsonl.gz", ".parquet")
 """Names of files that are read end in one of these."""
+_BROKEN: Final = (
+    *(OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile),
+    *(RuntimeError, NotImplementedError),  # a zip that is encrypted, or compressed otherwise
+)
 
 
 def read_bytes(path: Path) -> bytes:
@@ -26,8 +31,8 @@ def read_bytes(path: Path) -> bytes:
         if path.suffix == ".zip":
             return _only_member(path)
         return path.read_bytes()
-    except (OSError, EOFError, zlib.error, zipfile.BadZipFile) as error:
-        raise DamagedData(path, 1, f"cannot be read: {error}") from None
+    except _BROKEN as error:
+        raise DamagedData(path, 0, f"cannot be read: {error}") from None
 
 
 def bare_name(path: Path) -> str:
@@ -44,6 +49,6 @@ def _only_member(path: Path) -> bytes:
         members = [name for name in archive.namelist() if not name.endswith("/")]
         if len(members) != 1:
             raise DamagedData(
-                path, 1, f"the archive holds {len(members)} files; allowed is one table in it"
+                path, 0, f"the archive holds {len(members)} files; allowed is one table in it"
             )
         return archive.read(members[0])

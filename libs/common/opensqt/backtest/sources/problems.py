@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from opensqt.adapters.replay.source import DamagedData
+from opensqt.adapters.replay.source import DamagedData, place
 from opensqt.backtest.tape import DataNote
 
 
@@ -41,7 +41,16 @@ class Problems:
         if key in self._counted:
             self._counted[key].count += count
         else:
-            self._counted[key] = _Counted(count, f"{path.name}, line {line}: {reason}; {done}")
+            self._counted[key] = _Counted(
+                count, f"{path.name}{place(path, line)}: {reason}; {done}"
+            )
+
+    def first(self, path: Path) -> str:
+        """What was wrong with a file first, with how often; empty when nothing was."""
+        for (kind, where, _), found in self._counted.items():
+            if where == str(path):
+                return f"{found.count} x {kind}: {found.text}"
+        return ""
 
     def remark(self, kind: str, count: int, text: str) -> None:
         """Note what is not wrong, but should be known; with `strict`, too."""

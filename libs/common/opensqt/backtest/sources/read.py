@@ -8,29 +8,35 @@ import numpy as np
 
 from opensqt.adapters.replay.source import DamagedData
 from opensqt.backtest.parquet import read_parquet
-from opensqt.backtest.sources.checks import checked, interval_ns
+from opensqt.backtest.sources.checks import candles_missing, checked, interval_ns
 from opensqt.backtest.sources.opened import ENDINGS
 from opensqt.backtest.sources.problems import Problems, listed
 from opensqt.backtest.sources.streams import read_stream
 from opensqt.backtest.sources.table import DataKind, Scaled, Table
 from opensqt.backtest.sources.text_tables import read_text_table
+from opensqt.backtest.sources.times import utc
 
 
 def read_file(path: Path, problems: Problems) -> tuple[Table, ...]:
     """The checked tables of a file: one, or of a recording one for each symbol and kind.
 
     Raises:
-        DamagedData: It cannot be read, or something is wrong in it and that is not allowed.
+        DamagedData: It cannot be read, no row of it can be used, or something is wrong in it and
+            that is not allowed.
     """
     if not path.name.endswith(ENDINGS):
-        raise DamagedData(path, 1, f"is no data file; their names end in {listed(ENDINGS)}")
+        raise DamagedData(path, 0, f"is no data file; their names end in {listed(ENDINGS)}")
     if path.name.endswith((".jsonl", ".jsonl.gz")):
         tables = read_stream(path, problems)
     elif path.suffix == ".parquet":
-        tables = (read_parquet(path),)
+        tables = (read_parquet(path, problems),)
     else:
         tables = (read_text_table(path, problems),)
-    return tuple(checked(table, problems) for table in tables)
+    usable = tuple(checked(table, problems) for table in tables)
+    if not any(map(len, usable)):
+        why = problems.first(path)
+        raise DamagedData(path, 0, f"no row of it can be used: {why}" if why else "has no rows")
+    return usable
 
 
 def joined(tables: Sequence[Table], problems: Problems) -> Table:
@@ -52,8 +58,8 @@ def joined(tables: Sequence[Table], problems: Problems) -> Table:
                 "overlap",
                 table.path,
                 int(table.line[0]),
-                f"it begins at {table.time_ns[0]} ns, before {parts[-1].path.name} ends "
-                f"at {last_ns}",
+                f"it begins at {utc(int(table.time_ns[0]))}, before {parts[-1].path.name} ends "
+                f"at {utc(last_ns)}",
                 done="what both hold is taken from the first",
                 count=int(again.sum()),
             )
@@ -66,7 +72,7 @@ def joined(tables: Sequence[Table], problems: Problems) -> Table:
                 "gap",
                 table.path,
                 int(rest.line[0]),
-                f"candles are missing between {last_ns} and {rest.time_ns[0]}",
+                candles_missing(last_ns, int(rest.time_ns[0]), usual),
                 done="left as it is",
             )
         parts.append(rest)

@@ -18,6 +18,7 @@ from opensqt.backtest.sources.by_row import scaled_from
 from opensqt.backtest.sources.opened import read_bytes
 from opensqt.backtest.sources.problems import Problems
 from opensqt.backtest.sources.table import DataKind, Table
+from opensqt.backtest.sources.times import is_plausible, utc
 from opensqt.core.numbers import NotExactError, parse_decimal
 
 
@@ -42,7 +43,9 @@ def read_stream(path: Path, problems: Problems) -> tuple[Table, ...]:
         except (ValueError, TypeError, NotExactError) as error:
             problems.found("unreadable", path, number, str(error), done="left out")
     if not found:
-        raise DamagedData(path, 1, "the recording holds no trades, best prices or mark prices")
+        none = "the recording holds no trades, best prices or mark prices"
+        why = problems.first(path)
+        raise DamagedData(path, 0, f"{none}: {why}" if why else none)
     return tuple(rows.table(path, symbol, kind, problems) for (symbol, kind), rows in found.items())
 
 
@@ -77,6 +80,9 @@ def _take(line: bytes, number: int, found: Mapping[tuple[str, DataKind], _Rows])
     stamp, separator, body = line.partition(b" ")
     if not separator or not stamp.isdigit():
         raise ValueError("expected '<local_ns> <json>'")
+    received_ns = int(stamp)
+    if not is_plausible(received_ns):
+        raise ValueError(f"<local_ns> is {received_ns}, which is {utc(received_ns)}")
     try:
         message = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -95,7 +101,7 @@ def _take(line: bytes, number: int, found: Mapping[tuple[str, DataKind], _Rows])
     if maker is not None and not isinstance(maker, bool):
         raise TypeError(f"m is {maker!r}; allowed are true and false")
     rows = found[str(data["s"]), kind]
-    rows.times.append(int(stamp))
+    rows.times.append(received_ns)
     rows.lines.append(number)
     for name, value in values.items():
         rows.numbers[name].append(value)

@@ -3,20 +3,21 @@
 Both ways read the same numbers; the second one knows which line and which cell is wrong.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow import csv
 
 from opensqt.adapters.replay.source import DamagedData
-from opensqt.backtest.columns import Flags, Ints
+from opensqt.backtest.columns import Ints
 from opensqt.backtest.sources.by_row import read_rows
-from opensqt.backtest.sources.forms import FLAGS, WHOLE, Form, allowed, form_of
+from opensqt.backtest.sources.forms import FLAGS, TEXT, WHOLE, allowed, form_of
 from opensqt.backtest.sources.opened import read_bytes
-from opensqt.backtest.sources.problems import Problems
+from opensqt.backtest.sources.problems import Problems, listed
 from opensqt.backtest.sources.table import DECIMALS_MAX, Scaled, Table
 from opensqt.backtest.sources.times import to_ns
 
@@ -32,11 +33,16 @@ def read_text_table(path: Path, problems: Problems) -> Table:
     """
     body = read_bytes(path)
     first_line = body[: body.find(b"\n") if b"\n" in body else len(body)]
-    first = first_line.decode("utf-8", "replace").lstrip("\ufeff").rstrip("\r").split(",")
+    text = first_line.decode("utf-8", "replace").lstrip("\ufeff").rstrip("\r")
+    if not body.strip():
+        raise DamagedData(path, 0, f"is empty; allowed are tables:{allowed()}")
+    if "\0" in text or "\ufffd" in text:
+        raise DamagedData(path, 1, "is no text; allowed is UTF-8")
+    first = text.split(",")
     found = form_of(first)
     if found is None:
         raise DamagedData(
-            path, 1, f"{first_line[:80]!r} begins no table that is known; known: {allowed()}"
+            path, 1, f"{text[:80]!r} begins no table that is known; allowed are:{allowed()}"
         )
     form, names, has_heading = found
     at = len(first_line) + 1 if has_heading else 0
@@ -49,8 +55,20 @@ def read_text_table(path: Path, problems: Problems) -> Table:
         lines, columns = read_rows(path, body, names, begins=begins, problems=problems)
     else:
         lines = np.arange(begins, begins + len(columns["time"]), dtype=np.int64)
-    unit = first[names.index("time")] if has_heading else ""
-    return _table(path, form, columns, lines, unit)
+    unit = first[names.index("time")].strip().strip('"') if has_heading else ""
+    symbol = _only_symbol(path, columns.pop("symbol", None), lines)
+    times, usable = to_ns(columns["time"], unit, path=path, lines=lines, problems=problems)
+    table = Table(
+        kind=form.kind,
+        path=path,
+        symbol=symbol,
+        time_ns=times,
+        line=lines,
+        numbers={n: c for n, c in columns.items() if isinstance(c, Scaled)},
+        flags={n: c for n, c in columns.items() if n in FLAGS},
+        whole={n: c for n, c in columns.items() if n in WHOLE and n != "time"},
+    )
+    return table if usable.all() else table.taken(usable)
 
 
 def scaled_from_arrow(column: Any) -> Scaled | None:
@@ -71,7 +89,7 @@ def scaled_from_arrow(column: Any) -> Scaled | None:
     return None
 
 
-def _by_columns(body: bytes, names: Sequence[str]) -> dict[str, Scaled | Ints | Flags] | None:
+def _by_columns(body: bytes, names: Sequence[str]) -> dict[str, Any] | None:
     """All columns at once; None when some cell is not as it should be."""
     titles = [name or f"_{number}" for number, name in enumerate(names)]
     types: dict[str, pa.DataType] = {
@@ -79,6 +97,8 @@ def _by_columns(body: bytes, names: Sequence[str]) -> dict[str, Scaled | Ints | 
         if name in FLAGS
         else pa.int64()
         if name in WHOLE
+        else pa.dictionary(pa.int32(), pa.string())
+        if name in TEXT
         else pa.decimal128(_DIGITS, DECIMALS_MAX)
         for name in names
         if name
@@ -98,11 +118,14 @@ def _by_columns(body: bytes, names: Sequence[str]) -> dict[str, Scaled | Ints | 
         )
     except pa.ArrowInvalid:
         return None
-    columns: dict[str, Scaled | Ints | Flags] = {}
+    columns: dict[str, Any] = {}
     for name in types:
         column = table.column(name)
         if name in FLAGS or name in WHOLE:
             columns[name] = column.to_numpy()
+            continue
+        if name in TEXT:
+            columns[name] = column
             continue
         scaled = scaled_from_arrow(column)
         if scaled is None:
@@ -111,15 +134,20 @@ def _by_columns(body: bytes, names: Sequence[str]) -> dict[str, Scaled | Ints | 
     return columns
 
 
-def _table(
-    path: Path, form: Form, columns: Mapping[str, Any], lines: Ints, time_name: str
-) -> Table:
-    return Table(
-        kind=form.kind,
-        path=path,
-        time_ns=to_ns(columns["time"], time_name),
-        line=lines,
-        numbers={n: c for n, c in columns.items() if isinstance(c, Scaled)},
-        flags={n: c for n, c in columns.items() if n in FLAGS},
-        whole={n: c for n, c in columns.items() if n in WHOLE and n != "time"},
-    )
+def _only_symbol(path: Path, column: Any, lines: Ints) -> str:
+    """Whose table it is, where it says so.
+
+    Raises:
+        DamagedData: It holds several symbols: their prices would be taken for those of one market.
+    """
+    if column is None or not len(column):
+        return ""
+    symbols = [str(symbol) for symbol in pc.unique(column).to_pylist()]
+    if len(symbols) > 1:
+        row = pc.index(pc.equal(column, symbols[1]), value=True).as_py()
+        raise DamagedData(
+            path,
+            int(lines[row]),
+            f"holds {listed(symbols)}; allowed is one symbol in a file",
+        )
+    return "".join(filter(str.isalnum, symbols[0])).upper()
