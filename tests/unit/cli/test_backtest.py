@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import sys
 from decimal import Decimal as D
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from opensqt.cli.app import app
 from opensqt.runtime.backtest_config import BacktestConfig
 from opensqt.runtime.config import load_config
 from opensqt.runtime.exact_yaml import parse_yaml
+from tests.unit.cli.without import without
 
 ROOT = Path(__file__).parents[3]
 BOT = (ROOT / "config/backtest.btcusdt.yaml").read_text()
@@ -186,12 +186,7 @@ def test_the_example_shows_the_defaults() -> None:
     )
 
 
-def test_without_the_libraries_of_research_it_says_how_to_get_them(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    for name in [name for name in sys.modules if name.startswith("numpy")]:
-        monkeypatch.setitem(sys.modules, name, None)
-    for name in [name for name in sys.modules if name.startswith("opensqt.backtest")]:
-        monkeypatch.delitem(sys.modules, name)
-    done = backtest("-d", DATA)
+def test_without_the_libraries_of_research_it_says_how_to_get_them() -> None:
+    with without("numpy"):
+        done = backtest("-d", DATA)
     assert (done.exit_code, "make research" in done.output) == (2, True), done.output

@@ -236,6 +236,17 @@ def test_a_worker_that_dies_loses_nothing(tmp_path: Path) -> None:
     assert findings == found(what)
 
 
+def test_all_workers_begin_before_the_first_task() -> None:
+    """One that began while another one dies would be waited for, for ever."""
+    workers = Processes(Hill(), 3)
+    try:
+        task = Task(number=0, settings={}, span=Span(start_ns=0, end_ns=DAY_NS))
+        assert [number for number, _ in workers.judge([task])] == [0]
+        assert len(workers._pool._processes) == 3
+    finally:
+        workers.close()
+
+
 class DyingPool:
     """A pool whose worker dies while it is given its work."""
 

@@ -144,12 +144,16 @@ class Processes:
         self._pool = self._start()
 
     def _start(self) -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(
+        pool = ProcessPoolExecutor(
             self.count,
             mp_context=multiprocessing.get_context("spawn"),
             initializer=_open,
             initargs=(self._setup,),
         )
+        # All of them begin before the first task. One that began later, while the pool ends the
+        # others because one of them died, would not be ended, but waited for: for ever.
+        pool._safe_to_dynamically_spawn_children = False  # type: ignore[attr-defined]  # noqa: SLF001
+        return pool
 
 
 class _Broken:
