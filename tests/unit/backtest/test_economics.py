@@ -131,6 +131,17 @@ def test_a_run_is_cut_at_midnight_and_at_the_first_of_a_month() -> None:
     assert periods_of(path, span[0], span[0], final=1000.0, cut=Cut.DAY) == ()
 
 
+def test_what_only_floats_differ_by_is_no_profit() -> None:
+    case = small_case(prices=(1000,) * 7)
+    result = ran(case)
+    path = AccountPath.of(case, result, "main")
+    span = (result.start_ns, result.end_ns)
+    *_, last = periods_of(path, *span, final=1000.0000000001, cut=Cut.DAY)
+    assert (last.profit, last.share) == (0.0, 0.0)
+    *_, last = periods_of(path, *span, final=1000.00001, cut=Cut.DAY)
+    assert last.profit == pytest.approx(0.00001)
+
+
 def test_an_equity_that_never_falls_has_no_drawdown() -> None:
     case = small_case(prices=(1000,) * 5)
     result = ran(case)

@@ -155,6 +155,17 @@ def test_what_went_wrong_is_warned_of() -> None:
     assert "was halted: LIQUIDATION" in text
     assert "was closed by force" in text
     assert "forced closes" in text
+    assert re.search(r"Nearest to liquidation</span><strong[^>]*>liquidated<", text)
+    assert "came near its liquidation" not in text
+
+
+def test_fees_above_the_grid_profit_are_warned_of() -> None:
+    # Two openings after a round trip that earned 1: 0.1 * 0.0026 * 3980 = 1.0348.
+    dear = small_case()
+    rules = {s: replace(r, fees=Fees(maker=D("0.0026"))) for s, r in dear.markets.items()}
+    said = contents_of(replace(dear, markets=rules)).warnings
+    told = "btc paid 1.03 USDT of fees for a grid profit of 1.00; "
+    assert [text.startswith(told) for text in said] == [True]
 
 
 def shown(case: Case) -> str:

@@ -97,6 +97,8 @@ class Metrics:
     margin_max: float | None
     """Largest initial margin of the positions over the equity at that time; open orders are not
     counted."""
+    liquidated: bool
+    """Whether the exchange closed something by force."""
     liquidation_distance_min: float | None
     """How far a mark could still have moved against its position before liquidation, as a share of
     the mark: the least over the run. None: nothing was held. 1 or more: a long that no fall would
@@ -151,6 +153,7 @@ def metrics_of(case: Case, result: Result, books: AccountBooks) -> Metrics:
         exposure_max=highest.exposure,
         leverage_max=highest.leverage,
         margin_max=highest.margin,
+        liquidated=any(bot.forced_closes for bot in books.bots),
         liquidation_distance_min=highest.distance,
     )
 

@@ -16,6 +16,8 @@ from opensqt.backtest.timeline import AccountPath, Floats
 SECOND_NS: Final = 10**9
 HOUR_NS: Final = 3_600 * SECOND_NS
 DAY_NS: Final = 24 * HOUR_NS
+_ROUNDING: Final = 1e-11
+"""Share of an equity that floats may lose on the way to it."""
 
 
 class Cut(StrEnum):
@@ -60,11 +62,17 @@ def periods_of(
         Period(
             start_ns=edges[i],
             end_ns=edges[i + 1],
-            profit=worth[i + 1] - worth[i],
-            share=worth[i + 1] / worth[i] - 1 if worth[i] > 0 else None,
+            profit=_change(worth[i], worth[i + 1]),
+            share=_change(worth[i], worth[i + 1]) / worth[i] if worth[i] > 0 else None,
         )
         for i in range(len(edges) - 1)
     )
+
+
+def _change(before: float, after: float) -> float:
+    """What was gained; what is only the rounding of floats is nothing."""
+    gained = after - before
+    return gained if abs(gained) > _ROUNDING * max(abs(before), abs(after)) else 0.0
 
 
 def longest_drawdown_ns(path: AccountPath, start_ns: int, end_ns: int) -> int:

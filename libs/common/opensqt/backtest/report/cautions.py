@@ -43,7 +43,8 @@ def cautions_of(
         said += _of_grid(case, result, bot, economics[bot.bot_id])
     for name, figures in metrics.items():
         distance = figures.liquidation_distance_min
-        if distance is not None and 0 < distance < NEAR_LIQUIDATION:
+        near = distance is not None and distance < NEAR_LIQUIDATION
+        if near and not figures.liquidated:
             said.append(
                 f"Account {name} came near its liquidation: a move of {percent(distance, 1)} "
                 "against a position would have been enough."
@@ -75,6 +76,11 @@ def _of_grid(
             f"{bot.bot_id}: the interval of {quantity(economics.interval)} {bot.quote} is not more "
             f"than the maker fees of a round trip at {quantity(economics.dearest)}, {money(least)} "
             f"{bot.quote}: each round trip there loses, however often it trades."
+        )
+    elif economics.fee_share is not None and economics.fee_share >= 1:
+        yield (
+            f"{bot.bot_id} paid {money(bot.split.fees)} {bot.quote} of fees for a grid profit of "
+            f"{money(bot.split.grid)}; those of what is still held are among them."
         )
     within = economics.within_a_candle
     if within is not None and within >= WITHIN_SHARE:

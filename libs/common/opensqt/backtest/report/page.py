@@ -88,11 +88,12 @@ def _account(contents: Contents, books: AccountBooks, spans: int) -> Iterator[st
             ("Buy and hold", percent(metrics.hold_return), ""),
             ("Max drawdown", percent(metrics.max_drawdown_share), ""),
             ("Sharpe", ratio(metrics.sharpe), ""),
-            ("Nearest to liquidation", distance_text(metrics.liquidation_distance_min), ""),
+            ("Nearest to liquidation", distance_text(metrics), ""),
         ]
     )
     curve = AccountCurve.of(contents.case, contents.result, books, spans=spans)
-    yield "<div class='columns'>"
+    beside = len(books.bots) == 1  # a table of several bots needs the whole width
+    yield "<div class='columns'>" if beside else "<div>"
     yield elements.section(
         "Where the result comes from", elements.table(split_rows(books), head=True)
     )

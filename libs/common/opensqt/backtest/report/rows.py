@@ -167,7 +167,7 @@ def metric_rows(metrics: Metrics, quote: str) -> list[Told]:
         ),
         Told(
             "Nearest to liquidation",
-            distance_text(metrics.liquidation_distance_min),
+            distance_text(metrics),
             "How far a mark price could still have moved against its position before the account "
             "was liquidated: the least over the span.",
         ),
@@ -267,12 +267,13 @@ def level_rows(bot: BotAccounts) -> list[tuple[str, ...]]:
     return [head, *rows]
 
 
-def distance_text(share: float | None) -> str:
-    """How far a liquidation was."""
+def distance_text(metrics: Metrics) -> str:
+    """How near an account came to its liquidation."""
+    share = metrics.liquidation_distance_min
+    if metrics.liquidated:
+        return "liquidated"
     if share is None:
         return "never held"
-    if share <= 0:
-        return "liquidated"
     return "over 100 %" if share >= 1 else percent(share, 1)
 
 
