@@ -17,6 +17,7 @@ from opensqt.core.grid.config import GridConfig
 from opensqt.testing.tapes import MS, Walk, random_case, random_cases_together, random_tape
 
 S = 1_000 * MS
+QUARTER = 250 * MS
 SEEDS = 40
 
 
@@ -87,6 +88,29 @@ def test_passing_over_changes_nothing_of_it(mode: Mode, accounts: int) -> None:
         timeline = Timeline.of(dict(case.tapes))
         _, every = run_world(case, timeline)
         assert run_skipping(case, timeline, mode).same_as(every), seed
+
+
+@pytest.mark.parametrize(
+    ("seed", "quarters"),
+    # Prices that are heard just when a pause ends, changed or not, and were on their way before.
+    [(6, (12, 1, 0)), (11, (8, 0, 1)), (13, (8, 0, 0)), (15, (8, 0, 0)), (3, (0, 1, 1))],
+)
+def test_nor_does_what_comes_just_when_a_pause_ends(
+    seed: int, quarters: tuple[int, int, int]
+) -> None:
+    case = poor(seed)
+    tapes = {
+        symbol: replace(
+            tape, trades=replace(tape.trades, time_ns=tape.trades.time_ns // QUARTER * QUARTER)
+        )
+        for symbol, tape in case.tapes.items()
+    }
+    market_ns, order_ns, report_ns = (number * QUARTER for number in quarters)
+    latency = Latency(market_ns=market_ns, order_ns=order_ns, report_ns=report_ns)
+    case = replace(case, tapes=tapes, latency=latency)
+    timeline = Timeline.of(tapes)
+    _, every = run_world(case, timeline)
+    assert run_skipping(case, timeline, Mode.SKIP).same_as(every)
 
 
 def test_a_pause_is_passed_over_like_any_other_time() -> None:

@@ -117,6 +117,8 @@ class _Ear:
         # A price that is heard just when a back-off ends, and before the alarm, is decided on.
         alarm_ns, times = self.desk.alarm_ns - self._market_ns, self._course.time_ns
         first = max(self._heard, int(np.searchsorted(times, alarm_ns)))
+        while first < len(times) and times[first] == alarm_ns and not self._is_told(first):
+            first += 1
         at_alarm = first < len(times) and times[first] == alarm_ns
         self._alarmed = first if at_alarm else FAR
 
@@ -144,17 +146,25 @@ class _Ear:
         """Hear the price that was found."""
         self._hear(self._looked + 1, key[0])
 
+    def _is_told(self, index: int) -> bool:
+        """Whether an event changes the price; otherwise nobody tells of it."""
+        return index == 0 or self._price(index) != self._price(index - 1)
+
+    def _price(self, index: int) -> tuple[int | None, int, int]:
+        """Last, bid and ask after an event, in ticks."""
+        course = self._course
+        trade = course.latest(course.tape.trades, index)
+        last = int(course.tape.trades.price[trade]) if trade >= 0 else None
+        return last, int(course.bid[index]), int(course.ask[index])
+
     def _hear(self, heard: int, now_ns: int) -> None:
         if heard <= self._heard:
             return
         self._heard = heard
-        course, index, tick = self._course, heard - 1, self._course.tape.tick
-        trade = course.latest(course.tape.trades, index)
-        last = int(course.tape.trades.price[trade]) * tick if trade >= 0 else None
-        bid, ask = int(course.bid[index]), int(course.ask[index])
-        known = last is not None or (bid, ask) != (UNKNOWN, UNKNOWN)
-        if known:
-            self.desk.hear_price(last, bid * tick, ask * tick, now_ns)
+        tick, (last, bid, ask) = self._course.tape.tick, self._price(heard - 1)
+        if (last, bid, ask) != (None, UNKNOWN, UNKNOWN):
+            known = None if last is None else last * tick
+            self.desk.hear_price(known, bid * tick, ask * tick, now_ns)
 
     def _quiet(self) -> tuple[Range, ...]:
         band = self.desk.brain.quiet()
