@@ -36,7 +36,7 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def begin(recording: Path, checkpoints: Path, *options: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         [
-            *(sys.executable, "-c", "from opensqt.cli import main; main()", "run", "--json"),
+            *(sys.executable, "-c", "from opensqt.cli import main; main()", "run", "--json", "-"),
             *("--recording", str(recording), "--checkpoints", str(checkpoints), *options),
         ],
         cwd=ROOT,

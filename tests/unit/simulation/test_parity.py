@@ -12,7 +12,7 @@ from opensqt.backtest.diff import Comparison, DifferenceKind, compare
 from opensqt.backtest.reading import read_tape
 from opensqt.backtest.run import run
 from opensqt.backtest.run_sources import run_of
-from opensqt.backtest.runfile import RunEnd, RunPurpose
+from opensqt.backtest.recorded_run import RunEnd, RunPurpose
 from opensqt.backtest.tape import Tape
 from opensqt.core.exchange.rules import MarketRules
 from opensqt.core.grid.book import Direction

@@ -1,24 +1,28 @@
-"""A run in one process and a backtest without latency: the same orders, fill by fill."""
+"""A run in one process and a backtest without latency: the same orders and fills."""
 
-import asyncio
 import gzip
+from dataclasses import replace
 from decimal import Decimal as D
 from pathlib import Path
 
-from opensqt.adapters.replay.recording import Recording
+import pytest
+
 from opensqt.backtest.case import AccountCase, Case, Mode
+from opensqt.backtest.diff.compare import compare
 from opensqt.backtest.markets import load_markets
 from opensqt.backtest.reading import read_tape
-from opensqt.backtest.result import money_unit
 from opensqt.backtest.run import run
+from opensqt.backtest.run_sources import run_of
 from opensqt.core.grid.book import Direction
 from opensqt.core.grid.config import GridConfig
 from opensqt.engine.bot import Bot
-from opensqt.solo.run import SoloRun
+from opensqt.runtime.config import ConfigError
+from opensqt.solo.apart import apart
+from opensqt.testing.tapes import random_cases_together
+from tests.unit.solo.world import play, run_case
 
 ROOT = Path(__file__).parents[3]
 LINES = 6000
-DEPOSIT = D(10_000)
 
 
 def test_the_backtest_trades_as_the_engine_does(tmp_path: Path) -> None:
@@ -35,48 +39,33 @@ def test_the_backtest_trades_as_the_engine_does(tmp_path: Path) -> None:
         grid=GridConfig(interval=D(10), buy_levels=5, sell_levels=5, quantity=D("0.005")),
         instrument=rules.instrument,
     )
-    solo = SoloRun(
-        bot,
-        source=Recording(recording, {"BTCUSDT": rules.instrument}),
-        rules=rules,
-        deposit=DEPOSIT,
-        checkpoints=tmp_path / "c.sqlite",
-        description="part",
+    case = Case(
+        bots=(bot,),
+        markets={"BTCUSDT": rules},
+        tapes={"BTCUSDT": read_tape(recording, rules.instrument)},
+        accounts={"paper": AccountCase(deposit=D(10_000))},
     )
+    ended = play(run_case(case, tmp_path / "c.sqlite"))
+    assert ended.comparison.agree
+    assert ended.run.fills > 20
+    backtest = run_of(case, run(case, mode=Mode.EVERY))
+    assert not compare(backtest, ended.run, tolerance_ns=0, same_clock=True).differences
 
-    async def play() -> None:
-        await solo.begin()
-        await solo.play(speed=None, stop=asyncio.Event())
-        assert (await solo.end()).agree
 
-    began_ns = solo.market.now_ns()
-    asyncio.run(play())
-    tape = read_tape(recording, rules.instrument)
-    result = run(
-        Case(
-            bots=(solo.bot,),
-            markets={"BTCUSDT": rules},
-            tapes={"BTCUSDT": tape},
-            accounts={"paper": AccountCase(deposit=DEPOSIT)},
-        ),
-        mode=Mode.EVERY,
-    )
-    # The recording tells two times of everything: when it happened, and when it was heard.
-    engine = [
-        (fill.time_ns - began_ns, fill.side.sign, fill.price, fill.quantity, fill.fee)
-        for fill in solo.market.account.fills
-    ]
-    fills, tick, step = result.fills, rules.instrument.tick_size, rules.instrument.step_size
-    money = money_unit(rules.instrument)
-    backtest = [
-        (
-            int(fills.time_ns[n]) - result.start_ns,
-            int(result.orders.side[fills.order[n]]),
-            int(fills.price[n]) * tick,
-            int(fills.quantity[n]) * step,
-            int(fills.fee[n]) * money,
-        )
-        for n in range(len(fills))
-    ]
-    assert len(engine) > 20
-    assert backtest == engine
+def test_bots_with_an_account_each_are_run_apart() -> None:
+    together = random_cases_together(3)
+    bots = tuple(replace(bot, account=bot.bot_id) for bot in together.bots)
+    accounts = {bot.account: AccountCase(deposit=D(100)) for bot in bots}
+    for bot, alone in zip(
+        bots, apart(replace(together, bots=bots, accounts=accounts)), strict=True
+    ):
+        assert alone.bots == (bot,)
+        assert set(alone.markets) == set(alone.tapes) == {bot.symbol}
+        assert set(alone.accounts) == {bot.account}
+
+
+def test_bots_that_would_share_a_margin_are_refused() -> None:
+    together = random_cases_together(3)
+    shared = tuple(replace(bot, account="main") for bot in together.bots)
+    with pytest.raises(ConfigError, match="an account for each bot, and bot-0 trades on this one"):
+        apart(replace(together, bots=shared))

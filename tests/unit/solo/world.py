@@ -2,22 +2,17 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Iterator
-from dataclasses import replace
 from decimal import Decimal as D
 from pathlib import Path
-from random import Random
 
-from opensqt.core.exchange.market import MarketTrade, Quote
+from opensqt.backtest.case import AccountCase, Case
 from opensqt.core.exchange.rules import MarketRules
-from opensqt.core.exchange.ticks import MarkPrice, Tick
-from opensqt.embedded.paper.books import Comparison
 from opensqt.engine.bot import Bot
-from opensqt.solo.run import SoloRun
-from opensqt.testing.engine_world import BOT, INSTRUMENT, SYMBOL
+from opensqt.solo import playing
+from opensqt.solo.run import Ended, SoloRun
+from opensqt.testing.engine_world import BOT, INSTRUMENT
+from opensqt.testing.tapes import Walk, random_tape
 
-START_NS = 1_723_160_700 * 10**9
-"""23:45 UTC: funding is settled within the market."""
 RULES = MarketRules(instrument=INSTRUMENT)
 
 
@@ -25,70 +20,35 @@ class Killed(BaseException):
     """The process dies here."""
 
 
-class RandomMarket:
-    """A seeded walk around 1000, with quotes, trades of any size, marks and a silence."""
-
-    description = "a random walk"
-
-    def __init__(self, seed: int = 1, ticks: int = 1200) -> None:
-        self._seed = seed
-        self._ticks = ticks
-
-    def ticks(self) -> Iterator[Tick]:
-        rng, price, offset_ns = Random(self._seed), 10_000, 0
-        for number in range(self._ticks):
-            offset_ns += round(rng.expovariate(1) * 10**9) * (1 if number % 500 else 90)
-            price += rng.choice((-40, -15, -5, -1, 0, 1, 5, 15, 40)) + (10_000 - price) // 50
-            now_ns, at = START_NS + offset_ns, D(price) / 10
-            match rng.randrange(8):
-                case 0:
-                    yield self._tick(
-                        offset_ns,
-                        Quote(
-                            bid=at,
-                            bid_quantity=D(rng.randrange(1, 9)) / 100,
-                            ask=at + D("0.1"),
-                            ask_quantity=D(rng.randrange(1, 9)) / 100,
-                            time_ns=now_ns,
-                        ),
-                    )
-                case 1:
-                    mark = MarkPrice(price=at, rate=D("0.0001"), time_ns=now_ns)
-                    yield self._tick(offset_ns, mark)
-                case _:
-                    trade = MarketTrade(
-                        price=at,
-                        quantity=D(rng.randrange(1, 40)) / 1000,
-                        buyer_is_maker=rng.random() < 0.5,
-                        time_ns=now_ns,
-                        trade_id=number,
-                    )
-                    yield self._tick(offset_ns, trade)
-                    yield replace(self._tick(offset_ns, trade), symbol="ETHUSDT")
-
-    def _tick(self, offset_ns: int, happening: Quote | MarketTrade | MarkPrice) -> Tick:
-        return Tick(offset_ns=offset_ns, symbol=SYMBOL, happening=happening)
+def make_case(bot: Bot = BOT, *, seed: int = 1, deposit: str = "10000") -> Case:
+    """A bot on a seeded walk around 1000, with quotes, trades of any size, marks and fundings."""
+    walk = Walk(trades=900, stride=40, quantity=400, quotes=True, marks=True, fundings=3)
+    return Case(
+        bots=(bot,),
+        markets={bot.symbol: RULES},
+        tapes={bot.symbol: random_tape(seed, walk, INSTRUMENT)},
+        accounts={bot.account: AccountCase(deposit=D(deposit))},
+    )
 
 
 def make_run(path: Path, *, bot: Bot = BOT, seed: int = 1, deposit: str = "10000") -> SoloRun:
-    run = SoloRun(
-        bot,
-        source=RandomMarket(seed),
-        rules=RULES,
-        deposit=D(deposit),
-        checkpoints=path,
-        description=f"seed {seed}, deposit {deposit}",
-    )
+    """A run of that case."""
+    return run_case(make_case(bot, seed=seed, deposit=deposit), path)
+
+
+def run_case(case: Case, path: Path) -> SoloRun:
+    """A run of any case of one bot."""
+    run = SoloRun(case, checkpoints=path)
     run._store.connection.execute("PRAGMA synchronous = OFF")  # no power is cut here
     return run
 
 
-def play(run: SoloRun) -> Comparison:
+def play(run: SoloRun) -> Ended:
     """Play a run to the end of its market."""
 
-    async def to_the_end() -> Comparison:
+    async def to_the_end() -> Ended:
         await run.begin()
-        await run.play(speed=None, stop=asyncio.Event())
+        await playing.play([run], speed=None, stop=asyncio.Event())
         return await run.end()
 
     return asyncio.run(to_the_end())

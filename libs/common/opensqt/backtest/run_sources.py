@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from opensqt.backtest.runfile import Run, RunEnd, RunFill, RunOrder, RunPurpose
+from opensqt.backtest.recorded_run import Run, RunEnd, RunFill, RunOrder, RunPurpose
 from opensqt.core.events import Forced
 from opensqt.core.exchange.account import Account
 from opensqt.core.exchange.forced import forced_by_id
@@ -72,7 +72,7 @@ def run_of(case: "Case", result: "Result") -> Run:
     return Run(
         source="backtest" + (f" of {', '.join(sorted(sources))}" if sources else ""),
         orders=tuple(orders),
-        assumed=_assumed(case, result),
+        assumed={"from": "a backtest", "engine": result.mode.value} | assumed_of(case),
         start_ns=result.start_ns,
         end_ns=result.end_ns,
     )
@@ -198,6 +198,21 @@ def completed_by(run: Run, books: Run) -> Run:
     return replace(run, orders=_by_time([*orders, *forced]))
 
 
+def assumed_of(case: "Case") -> dict[str, str]:
+    """What a case assumes, as run files have it."""
+    latency = case.latency
+    assumed = {
+        "market_ns": str(latency.market_ns),
+        "order_ns": str(latency.order_ns),
+        "report_ns": str(latency.report_ns),
+    }
+    assumed |= {f"deposit {name}": plain(case.accounts[name].deposit) for name in case.accounts}
+    for symbol, rules in case.markets.items():
+        assumed[f"maker fee {symbol}"] = plain(rules.fees.maker)
+        assumed[f"taker fee {symbol}"] = plain(rules.fees.taker)
+    return assumed
+
+
 def _fills_of(result: "Result") -> Mapping[int, list[RunFill]]:
     """By the number of the order."""
     table, orders = result.fills, result.orders
@@ -219,22 +234,6 @@ def _fills_of(result: "Result") -> Mapping[int, list[RunFill]]:
             )
         )
     return found
-
-
-def _assumed(case: "Case", result: "Result") -> dict[str, str]:
-    latency = case.latency
-    assumed = {
-        "from": "a backtest",
-        "engine": result.mode.value,
-        "market_ns": str(latency.market_ns),
-        "order_ns": str(latency.order_ns),
-        "report_ns": str(latency.report_ns),
-    }
-    assumed |= {f"deposit {name}": plain(case.accounts[name].deposit) for name in case.accounts}
-    for symbol, rules in case.markets.items():
-        assumed[f"maker fee {symbol}"] = plain(rules.fees.maker)
-        assumed[f"taker fee {symbol}"] = plain(rules.fees.taker)
-    return assumed
 
 
 def _known(time_ns: int) -> int | None:

@@ -1,108 +1,22 @@
-"""A run as a file: every order that a bot decided, and every fill, exactly.
+"""A run as a file: JSON that loses nothing, and says what is wrong with what is read.
 
-A backtest, a simulation, a paper run and a production ledger all come down to this, so that any two
-of them can be held against each other (`diff`). It is JSON; numbers of money, prices and quantities
-are text, times are whole nanoseconds since 1970 UTC, and what is not known is null, never zero.
+Numbers of money, prices and quantities are text, times are whole nanoseconds since 1970 UTC, and
+what is not known is null, never zero.
 """
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from decimal import Decimal
-from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from opensqt.core.numbers import ZERO, NotExactError, parse_decimal, plain
+from opensqt.backtest.recorded_run import Run, RunEnd, RunFill, RunOrder, RunPurpose
+from opensqt.core.numbers import NotExactError, parse_decimal, plain
 from opensqt.core.orders import Side
 
 K = TypeVar("K")
 
 FORMAT: Final = "opensqt.run/1"
-
-
-class RunPurpose(StrEnum):
-    """What an order was for."""
-
-    OPEN = "OPEN"
-    CLOSE = "CLOSE"
-    FORCED = "FORCED"
-    """The exchange made it: a liquidation."""
-
-
-class RunEnd(StrEnum):
-    """How an order stands at the end of a run."""
-
-    OPEN = "OPEN"
-    FILLED = "FILLED"
-    CANCELED = "CANCELED"
-    EXPIRED = "EXPIRED"
-    REFUSED = "REFUSED"
-    """The exchange did not take it, or never had it."""
-    ON_ITS_WAY = "ON_ITS_WAY"
-    """It was decided, and the run ended before anything was known of it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunFill:
-    """One execution. Price in quote per base, quantity in base, fee in quote."""
-
-    time_ns: int
-    price: Decimal
-    quantity: Decimal
-    maker: bool
-    fee: Decimal | None
-    """Paid; negative: received; None: unknown."""
-    execution_id: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunOrder:
-    """One order. Prices in quote per base, quantities in base."""
-
-    bot: str
-    symbol: str
-    slot_price: Decimal | None
-    """The slot that owns it; None for an order that the exchange made itself."""
-    side: Side
-    purpose: RunPurpose
-    cycle: int
-    price: Decimal | None
-    """None for an order that the exchange made itself."""
-    quantity: Decimal
-    end: RunEnd
-    filled: Decimal = ZERO
-    client_oid: str = ""
-    decided_ns: int | None = None
-    """When it was decided, by the clock of who did."""
-    placed_ns: int | None = None
-    """When the exchange took it, by the exchange's clock."""
-    ended_ns: int | None = None
-    fills: tuple[RunFill, ...] = ()
-
-    @property
-    def first_ns(self) -> int | None:
-        """The first time that is known of it."""
-        return next((t for t in (self.decided_ns, self.placed_ns) if t is not None), None)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
-    """What a run did."""
-
-    source: str
-    """Where it comes from, for people."""
-    orders: tuple[RunOrder, ...]
-    """In the order in which they were decided."""
-    assumed: Mapping[str, str] = field(default_factory=dict)
-    """What was assumed or is otherwise worth knowing, by name."""
-    start_ns: int | None = None
-    end_ns: int | None = None
-
-    @property
-    def fills(self) -> int:
-        """How many fills there were."""
-        return sum(len(order.fills) for order in self.orders)
 
 
 class RunFileError(ValueError):
@@ -126,9 +40,12 @@ def as_json(run: Run) -> dict[str, object]:
 
 def write_run(path: Path, run: Run) -> None:
     """Write a run; a reader sees all of it or nothing."""
-    temporary = path.with_name(f".{path.name}.part")
-    temporary.write_text(dumps(run), encoding="utf-8")
-    temporary.replace(path)
+    _write(path, dumps(run))
+
+
+def write_beside(path: Path, told: Mapping[str, object], run: Run) -> None:
+    """Write what else there is to tell, and the run with it; `read_run` finds it there."""
+    _write(path, json.dumps(dict(told))[:-1] + f', "run": {dumps(run).rstrip()}}}\n')
 
 
 def dumps(run: Run) -> str:
@@ -136,6 +53,12 @@ def dumps(run: Run) -> str:
     head = {key: value for key, value in as_json(run).items() if key != "orders"}
     orders = ",\n".join(json.dumps(_order_json(order)) for order in run.orders)
     return json.dumps(head)[:-1] + f', "orders": [\n{orders}\n]}}\n'
+
+
+def _write(path: Path, text: str) -> None:
+    temporary = path.with_name(f".{path.name}.part")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
 
 
 def _order_json(order: RunOrder) -> dict[str, object]:

@@ -5,7 +5,6 @@ What computes needs the libraries of research, and is imported when the command 
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
@@ -16,19 +15,17 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from opensqt.backtest.markets import DEFAULT_MARKETS
 from opensqt.cli.backtest_summary import print_summary
-from opensqt.cli.data_times import parse_time, time_text
+from opensqt.cli.case import STDOUT, Asked, case_of, check_places, refusals
+from opensqt.cli.data_times import parse_time
 from opensqt.cli.exit_codes import ExitCode
 from opensqt.cli.output import CommandError, Output, command
-from opensqt.cli.research import research_needed
 from opensqt.runtime.backtest_config import BacktestConfig
 from opensqt.runtime.bot_config import BotConfig
-from opensqt.runtime.config import ConfigError, load_config
+from opensqt.runtime.config import load_config
 
 if TYPE_CHECKING:
     from opensqt.backtest.case import Case
     from opensqt.backtest.result import Result
-
-STDOUT: Final = Path("-")
 
 PROGRESS_AFTER_EVENTS: Final = 200_000
 """Shorter markets are done before a bar could be read."""
@@ -75,7 +72,8 @@ def backtest(
             "--assume",
             "-a",
             help="What is assumed: deposit, leverage, latency, fees, how orders fill, the way in a "
-            "candle, funding. See config/backtest.example.yaml; by default as it is there.",
+            "candle, funding. By default as in config/backtest.example.yaml: 10,000 in quote, 5x, "
+            "50 ms each way, the fees of --markets, the funding in the data.",
         ),
     ] = None,
     markets: Annotated[
@@ -105,7 +103,10 @@ def backtest(
     ] = None,
     report: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Write a report to look at: one HTML file, offline."),
+        typer.Option(
+            metavar="FILE",
+            help="Write a report to look at: one HTML file of some MB that works offline.",
+        ),
     ] = None,
     parquet: Annotated[
         Path | None,
@@ -116,6 +117,7 @@ def backtest(
 
     Orders queue, fill by what really traded, arrive late, pay fees, funding and
     margin, and are refused or liquidated as on the exchange: see docs/backtest.md.
+    What to be careful about is said last, after the figures.
 
     A month of BTCUSDT, with a report to look at:
 
@@ -131,9 +133,9 @@ def backtest(
     opensqt backtest -c btc.yaml -c eth.yaml -d my-data/
     --parquet out --json run.json
     """
-    with command(as_json=json_out == STDOUT) as output, _refusals():
-        _check_places(json_out, report, parquet)
-        asked = _Asked(
+    with command(as_json=json_out == STDOUT) as output, refusals():
+        check_places(json_out, report, parquet)
+        asked = Asked(
             bots=tuple(load_config(BotConfig, path, env_prefix="OPENSQT_BOT_") for path in config),
             assumed=load_config(BacktestConfig, assume, env_prefix="OPENSQT_ASSUME_"),
             data=data,
@@ -142,24 +144,9 @@ def backtest(
             end_ns=parse_time(end, "--to") if end else None,
             strict=strict,
         )
-        if asked.start_ns is not None and asked.end_ns is not None:
-            _check_span(asked.start_ns, asked.end_ns)
-        case = _case(asked)
+        case = case_of(asked)
         result = _run(case, mode)
         _tell(asked, case, result, output, Places(json_out, report, parquet))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Asked:
-    """What was asked for."""
-
-    bots: tuple[BotConfig, ...]
-    assumed: BacktestConfig
-    data: Path
-    markets: Path
-    start_ns: int | None
-    end_ns: int | None
-    strict: bool
 
 
 class Places(NamedTuple):
@@ -168,75 +155,6 @@ class Places(NamedTuple):
     json: Path | None
     report: Path | None
     parquet: Path | None
-
-
-@contextmanager
-def _refusals() -> Iterator[None]:
-    """What is wrong with settings or data becomes a message that says what is allowed."""
-    with research_needed():
-        from opensqt.adapters.replay.source import DamagedData
-
-        try:
-            yield
-        except ConfigError as error:
-            problems = [
-                {"key": problem.key, "value": problem.value, "allowed": problem.allowed}
-                for problem in error.problems
-            ]
-            raise CommandError(str(error), ExitCode.USAGE, problems=problems) from error
-        except DamagedData as error:
-            raise CommandError(str(error), ExitCode.USAGE) from error
-        except OSError as error:
-            raise CommandError(f"cannot be written: {error}", ExitCode.FAILURE) from error
-
-
-def _check_places(*places: Path | None) -> None:
-    """Refuse a place that cannot be written to before anything is computed."""
-    for path in places:
-        if path is not None and path != STDOUT and not path.absolute().parent.is_dir():
-            raise CommandError(f"{path}: no such directory: {path.parent}", ExitCode.USAGE)
-
-
-def _check_span(start_ns: int, end_ns: int) -> None:
-    if end_ns <= start_ns:
-        raise CommandError(
-            f"--to {time_text(end_ns)}: allowed is a time after --from {time_text(start_ns)}",
-            ExitCode.USAGE,
-        )
-
-
-def _case(asked: _Asked) -> "Case":
-    from opensqt.backtest.assembly import (
-        build_case,
-        check_first_price,
-        check_named,
-        make_bots,
-        read_market,
-    )
-    from opensqt.backtest.markets import load_markets
-    from opensqt.backtest.run import check
-
-    markets = load_markets(asked.markets)
-    bots = make_bots(asked.bots, markets, asked.assumed)
-    tapes = {}
-    for config, bot in zip(asked.bots, bots, strict=True):
-        check_named(asked.data, bot.symbol, markets)
-        tape = read_market(
-            asked.data,
-            bot,
-            asked.assumed,
-            start_ns=asked.start_ns,
-            end_ns=asked.end_ns,
-            strict=asked.strict,
-        )
-        check_first_price(config, tape, bot.instrument)
-        tapes[bot.symbol] = tape
-    case = build_case(bots, markets, tapes, asked.assumed)
-    try:
-        check(case)
-    except ValueError as error:
-        raise CommandError(str(error), ExitCode.USAGE) from error
-    return case
 
 
 def _run(case: "Case", mode: ModeName) -> "Result":
@@ -269,7 +187,7 @@ def _progress(events: int) -> Iterator[Callable[[int, int], None]]:
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def _tell(asked: _Asked, case: "Case", result: "Result", output: Output, places: Places) -> None:
+def _tell(asked: Asked, case: "Case", result: "Result", output: Output, places: Places) -> None:
     from opensqt.backtest.report.as_json import report_json, write_json
     from opensqt.backtest.report.contents import Contents
 

@@ -8,13 +8,17 @@ import typer
 
 from opensqt.backtest.diff.compare import Comparison, as_json, compare
 from opensqt.backtest.diff.differences import Difference, span_text
-from opensqt.backtest.runfile import Run, RunFileError, read_run
+from opensqt.backtest.recorded_run import Run
+from opensqt.backtest.runfile import RunFileError, read_run
 from opensqt.cli.exit_codes import ExitCode
 from opensqt.cli.output import CommandError, JsonOption, Output, command
 from opensqt.cli.up import parse_duration
 from opensqt.core.numbers import plain
 
 COLUMNS: Final = ("#", "at", "bot", "slot ", "order", "difference", "A", "B", "why")
+
+NOT_ASSUMED: Final = frozenset({"from", "engine"})
+"""What a run says of itself, and not of the world."""
 
 
 def diff(
@@ -98,6 +102,10 @@ def tell(output: Output, comparison: Comparison, *, limit: int) -> None:
         return
     output.line(f"A: {a.source}: {len(a.orders)} orders, {a.fills} fills")
     output.line(f"B: {b.source}: {len(b.orders)} orders, {b.fills} fills")
+    for name in sorted((a.assumed.keys() | b.assumed.keys()) - NOT_ASSUMED):
+        ours, theirs = (run.assumed.get(name, "unknown") for run in (a, b))
+        if ours != theirs:
+            output.line(f"assumed otherwise: {name}: A {ours}, B {theirs}")
     if comparison.shift_ns:
         output.line(f"B's clock is taken to be {span_text(comparison.shift_ns)} than A's")
     start_ns = a.start_ns

@@ -1,105 +1,194 @@
-"""`opensqt run`: paper-trades a bot in this process alone, and goes on where it was stopped."""
+"""`opensqt run`: paper-trades bots in this process alone, and goes on where it was stopped.
+
+What plays and reads markets needs the libraries of research, and is imported when the command runs.
+"""
 
 import asyncio
-import hashlib
 import logging
 import signal
 import sys
 import tempfile
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import structlog
 import typer
 
-from opensqt.adapters.replay.recording import Recording
-from opensqt.adapters.replay.source import DamagedData
-from opensqt.backtest.markets import DEFAULT_MARKETS, load_markets, pick_markets
+from opensqt.backtest.markets import DEFAULT_MARKETS
+from opensqt.cli.case import STDOUT, Asked, case_of, check_places, refusals
+from opensqt.cli.data_times import parse_time
 from opensqt.cli.exit_codes import ExitCode
-from opensqt.cli.output import CommandError, JsonOption, Output, command
-from opensqt.cli.up import (
-    DEFAULT_CONFIG,
-    DEFAULT_RECORDING,
-    finish,
-    parse_duration,
-    refuse_paths,
-)
+from opensqt.cli.output import CommandError, Output, command
+from opensqt.cli.run_view import RunView, tell_end
+from opensqt.cli.up import DEFAULT_CONFIG, DEFAULT_RECORDING, parse_duration
 from opensqt.core.errors import Refusal
-from opensqt.core.exchange.rules import MarketRules
-from opensqt.core.numbers import NotExactError, parse_decimal, plain
-from opensqt.embedded.paper.books import Comparison
-from opensqt.engine.bot import Bot
+from opensqt.core.numbers import NotExactError, parse_decimal
 from opensqt.ports import CheckpointError
+from opensqt.runtime.backtest_config import BacktestConfig
 from opensqt.runtime.bot_config import BotConfig
-from opensqt.runtime.config import ConfigError, load_config
-from opensqt.solo.run import SoloRun
+from opensqt.runtime.config import load_config
 
-LINE_INTERVAL_S: Final = 5.0
+if TYPE_CHECKING:
+    from opensqt.backtest.case import Case
+    from opensqt.solo.run import Ended, SoloRun
+
+SPEED_MAX: Final = 10_000.0
 
 
 def run(
     engine: Annotated[
-        str, typer.Option(help="simple: in this process; durable is what `opensqt up` runs.")
+        str,
+        typer.Option(
+            help="simple: everything in this process. The durable engine, with its services, is "
+            "what `opensqt up` runs."
+        ),
     ] = "simple",
     config: Annotated[
-        Path, typer.Option("--config", help="The bot's configuration.")
-    ] = DEFAULT_CONFIG,
-    recording: Annotated[
-        Path, typer.Option(help="The market to play: recorded raw streams of Binance.")
+        list[Path] | None,
+        typer.Option(
+            "--config",
+            "-c",
+            help="A bot's configuration, the same that trades live; several for several bots, "
+            f"each with an account of its own. By default {DEFAULT_CONFIG}.",
+        ),
+    ] = None,
+    data: Annotated[
+        Path,
+        typer.Option(
+            "--data",
+            "-d",
+            "--recording",
+            help="The market to play: all that `opensqt backtest --data` reads, a file or a "
+            "folder.",
+        ),
     ] = DEFAULT_RECORDING,
-    markets: Annotated[
-        Path, typer.Option(help="The markets' trading rules and fees.")
-    ] = DEFAULT_MARKETS,
-    deposit: Annotated[str, typer.Option(help="What the account has at first, in quote.")] = (
-        "10000"
-    ),
+    start: Annotated[
+        str | None, typer.Option("--from", help="Begin at this day or time, UTC: 2025-05-04T15:30.")
+    ] = None,
+    end: Annotated[
+        str | None, typer.Option("--to", help="End before this day or time, UTC.")
+    ] = None,
     speed: Annotated[
-        float, typer.Option(min=0, max=10_000, help="Times faster; 0: as fast as it goes.")
-    ] = 1.0,
+        str,
+        typer.Option(
+            metavar="TIMES", help="How many times faster than it was; max: as fast as it goes."
+        ),
+    ] = "1",
     duration: Annotated[
         str | None,
         typer.Option(
-            help="Stop after this time, such as 30s, 5m or 1h; "
-            "by default at the end of the recording."
+            help="Stop after this time on your own clock, such as 30s, 5m or 1h; by default at "
+            "the end of the data."
         ),
     ] = None,
-    checkpoints: Annotated[
+    checkpoint: Annotated[
         Path | None,
         typer.Option(
-            help="Keep the run in this file, and go on where it was stopped; "
-            "by default nothing is kept."
+            "--checkpoint",
+            "--checkpoints",
+            metavar="FILE",
+            help="Keep the run in this file, and go on where it was stopped or killed; it has "
+            "room for many bots. By default nothing is kept.",
+        ),
+    ] = None,
+    assume: Annotated[
+        Path | None,
+        typer.Option(
+            "--assume",
+            "-a",
+            help="What is assumed, as for `opensqt backtest`, but for latency: here everything "
+            "arrives at once.",
+        ),
+    ] = None,
+    deposit: Annotated[
+        str | None,
+        typer.Option(help="What each account has at first, in quote; by default as assumed."),
+    ] = None,
+    markets: Annotated[
+        Path, typer.Option("--markets", help="Trading rules of the symbols: tick, step, fees, ...")
+    ] = DEFAULT_MARKETS,
+    strict: Annotated[
+        bool,
+        typer.Option(
+            "--strict", help="Refuse data with anything wrong, instead of counting it as a note."
+        ),
+    ] = False,
+    json_out: Annotated[
+        Path | None,
+        typer.Option(
+            "--json",
+            metavar="FILE",
+            help="Write the summary and every order and fill, for programs and for `opensqt "
+            "diff`; - writes the summary alone to stdout, and nothing else.",
         ),
     ] = None,
     summary: Annotated[
-        Path | None, typer.Option(help="Also write the summary to this file, as JSON.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Also write the summary alone to this file, as JSON."),
     ] = None,
-    as_json: JsonOption = False,
 ) -> None:
-    """Paper-trade a grid on a recorded market, in one process.
+    """Paper-trade bots on a recorded market, in one process.
 
-    The bot's state is in memory, and its checkpoints in a SQLite file. Stopped or killed at any
-    moment, the same command with the same file goes on where it was, and the simulated exchange
-    with it. Ends with a summary that holds our books against the exchange's own. Exit code 0: they
-    agree, and no order was doubled.
+    The bot's state is in memory, and its checkpoints in a SQLite file. Stopped by Ctrl-C, or
+    killed at any moment, the same command with the same file goes on where it was, and the
+    simulated exchange with it. Ends with a summary that holds our books against the
+    exchange's own. Exit code 0: they agree, and no order was doubled.
+
+    Six minutes of recorded trades, twenty times faster:
+
+    opensqt run --speed 20
+
+    Two days of a month, to be gone on with:
+
+    opensqt run -c config/backtest.btcusdt.yaml -d recordings/btcusdt_perp_1m_202505.csv.gz
+    --from 2025-05-10 --to 2025-05-12 --speed max --checkpoint run.sqlite
+
+    What it does otherwise than a backtest of the same data, and why, with `--json paper.json`
+    on both, or on one of them `--json backtest.json`:
+
+    opensqt diff backtest.json paper.json
     """
-    with command(as_json=as_json) as output:
-        _refuse_unusable(engine, recording, summary)
+    with command(as_json=json_out == STDOUT) as output, _explained():
+        _refuse_engine(engine)
+        times = _speed(speed)
         duration_s = parse_duration(duration) if duration else None
-        with _checkpoints(checkpoints) as path, _explained():
-            solo = _make(config, recording, markets, deposit, path)
-            comparison = asyncio.run(_run(solo, output, speed=speed, duration_s=duration_s))
-        stopped = checkpoints is not None and not solo.market.ended
-        note = f"stopped; the same command goes on from {checkpoints}" if stopped else None
-        finish(output, comparison, summary, note=note)
+        check_places(json_out, summary)
+        asked = Asked(
+            bots=_bots(config or [DEFAULT_CONFIG]),
+            assumed=_assumed(assume, deposit),
+            data=data,
+            markets=markets,
+            start_ns=parse_time(start, "--from") if start else None,
+            end_ns=parse_time(end, "--to") if end else None,
+            strict=strict,
+        )
+        cases = _apart(case_of(asked))
+        with _checkpoints(checkpoint) as path:
+            ended, stopped = asyncio.run(
+                _run(cases, path, output, speed=times, duration_s=duration_s)
+            )
+        tell_end(output, ended, json_out=json_out, summary=summary)
+        if stopped and checkpoint is not None:
+            output.note(f"stopped; the same command goes on from {checkpoint}")
+        if any(not one.comparison.agree or one.comparison.duplicates for one in ended):
+            raise typer.Exit(ExitCode.FAILURE)
 
 
 async def _run(
-    solo: SoloRun, output: Output, *, speed: float, duration_s: float | None
-) -> Comparison:
+    cases: Sequence["Case"],
+    path: Path,
+    output: Output,
+    *,
+    speed: float | None,
+    duration_s: float | None,
+) -> tuple[tuple["Ended", ...], bool]:
+    """Play to the end, or until told to stop; what came of it, and whether it was stopped."""
+    from opensqt.solo.playing import play
+    from opensqt.solo.run import SoloRun
+
     # What a program reads from stdout is the summary alone.
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
@@ -109,88 +198,51 @@ async def _run(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stop.set)
-    if duration_s is not None:
-        loop.call_later(duration_s, stop.set)
-    try:
-        done = await solo.begin(lambda now, of: output.note(f"coming back: tick {now} of {of}"))
-        if done:
-            output.note(f"going on after {done} ticks of the recording")
-        view = _View(solo, output)
-        await solo.play(speed=speed or None, stop=stop, look=view.look)
-        return await solo.end()
-    finally:
-        solo.close()
+    with ExitStack() as opened:
+        runs = [opened.enter_context(closing(SoloRun(case, checkpoints=path))) for case in cases]
+        for run in runs:
+            await _begin(run, output)
+        if duration_s is not None:
+            loop.call_later(duration_s, stop.set)
+        view = RunView(runs, output)
+        view.begin(speed)
+        await play(runs, speed=speed, stop=stop, look=view.look)
+        return tuple([await run.end() for run in runs]), not all(run.market.ended for run in runs)
 
 
-class _View:
-    """A line every few seconds."""
+async def _begin(run: "SoloRun", output: Output) -> None:
+    bot_id = run.bot.bot_id
+    done = await run.begin(lambda now, of: output.note(f"{bot_id}: coming back: {now} of {of}"))
+    if done:
+        output.note(f"{bot_id}: going on after {done} of {run.market.count} events")
 
-    def __init__(self, solo: SoloRun, output: Output) -> None:
-        self._solo = solo
-        self._output = output
-        self._next_s = time.monotonic() + LINE_INTERVAL_S
 
-    def look(self) -> None:
-        """Print a line when it is time for one."""
-        now_s, book = time.monotonic(), self._solo.engine.book
-        if now_s < self._next_s or book is None:
-            return
-        self._next_s = now_s + LINE_INTERVAL_S
-        status, totals = self._solo.engine.status(), book.totals
-        price = "-" if status.last_price is None else plain(status.last_price)
-        self._output.note(
-            f"tick {self._solo.market.ticks}: {status.phase.value.lower()}, price {price}, "
-            f"position {plain(book.position)}, {len(book.live_orders())} open orders, "
-            f"{totals.buys} buys, {totals.sells} sells, realised {plain(totals.realised_pnl)}, "
-            f"fees {plain(totals.fees)}"
+def _apart(case: "Case") -> tuple["Case", ...]:
+    from opensqt.solo.apart import apart
+
+    return apart(case)
+
+
+def _refuse_engine(engine: str) -> None:
+    if engine == "durable":
+        raise CommandError(
+            "--engine durable: it needs the services, which `opensqt up` starts all; run that "
+            "instead, or leave --engine out to trade in this process alone",
+            ExitCode.USAGE,
         )
+    if engine != "simple":
+        raise CommandError(f"--engine {engine}: allowed: simple", ExitCode.USAGE)
 
 
-def _make(config: Path, recording: Path, markets: Path, deposit: str, path: Path) -> SoloRun:
-    """The run, from what the command was told.
-
-    Raises:
-        ConfigError: Of the bot or the markets.
-        CheckpointError: The file of checkpoints cannot be used.
-        CommandError: The deposit is no amount.
-    """
-    wanted = load_config(BotConfig, config, env_prefix="OPENSQT_BOT_")
-    listed = load_markets(markets)
-    rules = pick_markets(listed, [wanted.symbol], markets)[wanted.symbol]
-    source = Recording(recording, {symbol: item.instrument for symbol, item in listed.items()})
-    amount = _amount(deposit)
-    bot = Bot(
-        bot_id=wanted.bot_id,
-        account=wanted.account,
-        symbol=wanted.symbol,
-        direction=wanted.grid.direction,
-        anchor=wanted.grid.anchor,
-        grid=wanted.grid.to_core(),
-        instrument=rules.instrument,
-    )
-    solo = SoloRun(
-        bot,
-        source=source,
-        rules=rules,
-        deposit=amount,
-        checkpoints=path,
-        description=_description(recording, rules, amount),
-    )
-    price = solo.market.first_price
-    if price is not None:
-        wanted.check_instrument(rules.instrument, price)
-    return solo
+def _bots(paths: Sequence[Path]) -> tuple[BotConfig, ...]:
+    return tuple(load_config(BotConfig, path, env_prefix="OPENSQT_BOT_") for path in paths)
 
 
-def _description(recording: Path, rules: MarketRules, deposit: Decimal) -> str:
-    """What a simulated exchange is a function of, apart from the requests."""
-    with recording.open("rb") as file:
-        content = hashlib.file_digest(file, "sha256").hexdigest()[:16]
-    by_rules = hashlib.sha256(repr(rules).encode()).hexdigest()[:8]
-    return (
-        f"recording {recording.name} ({content}), {rules.instrument.symbol} by rules {by_rules}, "
-        f"deposit {plain(deposit)}"
-    )
+def _assumed(path: Path | None, deposit: str | None) -> BacktestConfig:
+    assumed = load_config(BacktestConfig, path, env_prefix="OPENSQT_ASSUME_")
+    if deposit is None:
+        return assumed
+    return assumed.model_copy(update={"deposit": _amount(deposit)})
 
 
 def _amount(text: str) -> Decimal:
@@ -203,12 +255,27 @@ def _amount(text: str) -> Decimal:
     return amount
 
 
+def _speed(text: str) -> float | None:
+    """Market time per time; None: as fast as it goes."""
+    if text in ("max", "0"):
+        return None
+    try:
+        times = float(text)
+    except ValueError:
+        times = 0.0
+    if not 0 < times <= SPEED_MAX:
+        raise CommandError(
+            f"--speed {text}: allowed is a number up to {SPEED_MAX:g}, or max", ExitCode.USAGE
+        )
+    return times
+
+
 @contextmanager
 def _checkpoints(path: Path | None) -> Iterator[Path]:
     """The file to use; without one, one that is gone afterwards."""
     if path is not None:
         if not path.absolute().parent.is_dir():
-            raise CommandError(f"--checkpoints {path}: no such directory", ExitCode.USAGE)
+            raise CommandError(f"--checkpoint {path}: no such directory", ExitCode.USAGE)
         yield path
         return
     with tempfile.TemporaryDirectory(prefix="opensqt-run-") as directory:
@@ -217,25 +284,11 @@ def _checkpoints(path: Path | None) -> Iterator[Path]:
 
 @contextmanager
 def _explained() -> Iterator[None]:
-    """What was refused, as usage errors: nothing was done."""
-    codes: Mapping[type[Exception], ExitCode] = {
-        ConfigError: ExitCode.USAGE,
-        Refusal: ExitCode.USAGE,
-        DamagedData: ExitCode.USAGE,
-        CheckpointError: ExitCode.FAILURE,
-    }
-    try:
-        yield
-    except tuple(codes) as error:
-        raise CommandError(str(error), codes[type(error)]) from error
-
-
-def _refuse_unusable(engine: str, recording: Path, summary: Path | None) -> None:
-    if engine == "durable":
-        raise CommandError(
-            "--engine durable: it needs the services; `opensqt up` starts them all",
-            ExitCode.USAGE,
-        )
-    if engine != "simple":
-        raise CommandError(f"--engine {engine}: allowed: simple", ExitCode.USAGE)
-    refuse_paths(recording, summary)
+    """What was refused becomes a message that says what is allowed."""
+    with refusals():
+        try:
+            yield
+        except Refusal as error:
+            raise CommandError(str(error), ExitCode.USAGE) from error
+        except CheckpointError as error:
+            raise CommandError(str(error), ExitCode.FAILURE) from error

@@ -4,6 +4,7 @@ Each is sent once. What is not a definite answer is recorded as unknown, for `Se
 """
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import replace
 
 import structlog
@@ -35,15 +36,21 @@ class Sending:
         self.in_flight: set[str] = set()
         """Client order ids whose answer is about to come."""
 
-    async def send(self, reservation: Reservation) -> None:
+    async def send(self, reservations: Iterable[Reservation]) -> None:
         """Send everything at once; returns when every answer is recorded, or none came in time."""
-        oids = {order.client_oid for order in (*reservation.to_place, *reservation.to_cancel)}
+        sent = [
+            (order, send)
+            for decided in reservations
+            for orders, send in (
+                (decided.to_place, self._place),
+                (decided.to_cancel, self._cancel),
+            )
+            for order in orders
+        ]
+        oids = {order.client_oid for order, _ in sent}
         self.in_flight |= oids
         try:
-            await asyncio.gather(
-                *(self._place(order) for order in reservation.to_place),
-                *(self._cancel(order) for order in reservation.to_cancel),
-            )
+            await asyncio.gather(*(send(order) for order, send in sent))
         finally:
             self.in_flight -= oids
 

@@ -273,15 +273,16 @@ class SimpleEngine:
     async def _act_on(self, grid: _Grid) -> None:
         if not self._current and not self._stopping:
             await self._learn(grid)
-        while (reservation := self._decide(grid.brain)) is not None:
+        while reservations := self._decide(grid.brain):
             if not self._keeping.save(grid.brain.book):
                 return  # not sent: it settles like any order that never arrived
-            await grid.sending.send(reservation)
+            await grid.sending.send(reservations)
 
-    def _decide(self, brain: Brain) -> Reservation | None:
+    def _decide(self, brain: Brain) -> tuple[Reservation, ...]:
+        """Decide until there is nothing to decide."""
         stopped = self._stopping or self._paused or bool(self._keeping.problem)
         if self._price is None or not self._current or stopped:
-            return None
+            return ()
         now_ns = self._clock.now_ns()
         exposure = price_exposure(
             self._price.receive_time_ns,
@@ -290,11 +291,14 @@ class SimpleEngine:
             bounds=self.bot.bounds,
         )
         deadline_ns = now_ns + self._timing.placing_ns
-        reservation = brain.decide(now_ns=now_ns, deadline_ns=deadline_ns, exposure=exposure)
-        if reservation is not None:
+        decided: list[Reservation] = []
+        while (
+            reservation := brain.decide(now_ns=now_ns, deadline_ns=deadline_ns, exposure=exposure)
+        ) is not None:
+            decided.append(reservation)
             self._batches += 1
             self._decided_ns = now_ns
-        return reservation
+        return tuple(decided)
 
     async def _learn(self, grid: _Grid) -> None:
         """Learn what the exchange has of the grid; `_current` once that is all."""

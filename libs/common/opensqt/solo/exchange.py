@@ -40,11 +40,8 @@ class SoloExchange:
     async def place(self, order: Order) -> PlacementResult:
         """Place an order."""
         first, *more = self._market.place(order)
-        if isinstance(first, OrderRefused):
-            return told.refused(order, first)
-        assert isinstance(first, OrderChanged)
         self.hear(more)
-        return told.accepted(order, first.order)
+        return answered(order, first)
 
     async def cancel(self, order: Order) -> CancelAnswer:
         """Cancel an order."""
@@ -110,3 +107,11 @@ class SoloExchange:
             fill=fill,
             fee_asset=self._market.quote_asset,
         )
+
+
+def answered(order: Order, event: Event) -> PlacementResult:
+    """The answer to a request to place an order, by the first thing that came of it."""
+    if isinstance(event, OrderRefused):
+        return told.refused(order, event)
+    assert isinstance(event, OrderChanged)
+    return told.accepted(order, event.order)

@@ -4,26 +4,26 @@ It is a function of the recording and of the requests that came, each with its t
 many ticks had happened. So whoever has kept the requests can bring it back: `replay`.
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, fields
 from decimal import Decimal
+from itertools import chain
 from typing import Final
 
-from opensqt.adapters.replay.source import MarketSource
+from opensqt.backtest.case import Case
+from opensqt.backtest.exact.floor import Floor
+from opensqt.backtest.exact.minutes import MINUTE_NS, closed_minutes
+from opensqt.backtest.exact.timeline import Timeline
 from opensqt.core.events import Candle, PriceChange
-from opensqt.core.exchange import told
 from opensqt.core.exchange.account import Account
-from opensqt.core.exchange.engine import SimulatedExchange
 from opensqt.core.exchange.events import Event
-from opensqt.core.exchange.market import Market, MarketTrade, Quote
-from opensqt.core.exchange.rules import MarketRules
-from opensqt.core.exchange.ticks import Tick
+from opensqt.core.exchange.market import Market
+from opensqt.core.numbers import plain
 from opensqt.core.orders import Order
-from opensqt.solo.minutes import Minutes
 
-FUNDING_NS: Final = 8 * 3600 * 10**9
-"""Funding is settled at 00:00, 08:00 and 16:00 UTC, as the paper exchange does, at the latest rate
-that the recording tells; without one it is not settled."""
+_DIGITS: Final = 16
+"""Of a digest, for people to tell two of them apart."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,32 +42,29 @@ class RecordedMarket:
     """One market and one account of a simulated exchange; also the `Clock` of who trades there.
 
     Args:
-        source: What happens in the market; what happens in others is passed over.
-        rules: The market's.
-        account: The account's name.
-        deposit: What is in it at first, in quote.
+        case: One bot, its market and its account. Its latency is not asked for: bot and exchange
+            are in one process.
+
+    Raises:
+        ValueError: Nothing ever happens in the market, or the exchange refuses the leverage.
     """
 
-    def __init__(
-        self, source: MarketSource, rules: MarketRules, *, account: str, deposit: Decimal
-    ) -> None:
-        self.symbol = rules.instrument.symbol
-        self.quote_asset = rules.instrument.quote
-        self.exchange = SimulatedExchange([rules])
-        self.exchange.open_account(account, deposit=deposit)
+    def __init__(self, case: Case) -> None:
+        (bot,) = case.bots
+        self.symbol = bot.symbol
+        self.quote_asset = bot.instrument.quote
         self.ticks = 0
-        """How many have happened."""
-        self.ended = False
+        """How many events have happened."""
         self.requests: list[Request] = []
         """Every one that has arrived."""
-        self._account = account
-        self._coming = (tick for tick in source.ticks() if tick.symbol == self.symbol)
-        self._next: Tick | None = next(self._coming, None)
-        self._began_ns = 0 if self._next is None else self._next.happening.time_ns
-        self._now_ns = self._began_ns
-        self._minutes = Minutes(self.symbol)
-        self._closed: list[Candle] = []
-        self._rate: Decimal | None = None
+        self._account = bot.account
+        timeline = Timeline.of({bot.symbol: case.tapes[bot.symbol]})
+        self._course = timeline.courses[bot.symbol]
+        self._floor = Floor(case, timeline)
+        self._times: list[int] = timeline.time_ns.tolist()
+        self._now_ns: int = self._times[0]
+        self._minutes = closed_minutes(self._course.tape, until_ns=self._times[-1])
+        self._minute: Candle | None = next(self._minutes, None)
 
     # --- what a bot sees -------------------------------------------------------------------------
 
@@ -78,12 +75,12 @@ class RecordedMarket:
     @property
     def account(self) -> Account:
         """The account's books."""
-        return self.exchange.accounts[self._account]
+        return self._floor.exchange.accounts[self._account]
 
     @property
     def market(self) -> Market:
         """The market as it stands."""
-        return self.exchange.markets[self.symbol]
+        return self._floor.exchange.markets[self.symbol]
 
     def price(self) -> PriceChange | None:
         """The price as it stands; None before there is one."""
@@ -100,109 +97,119 @@ class RecordedMarket:
             sequence=self.ticks,
         )
 
-    @property
     def first_price(self) -> Decimal | None:
-        """A price near the first one, before anything has happened; None when none is known."""
-        match self._next and self._next.happening:
-            case MarketTrade(price=price):
-                return price
-            case Quote(bid=bid):
-                return bid
-            case _:
-                return None
+        """The price that is told first; None when there never is one."""
+        return self._course.first_price()
+
+    def next_minute_ns(self) -> int | None:
+        """When the next one-minute candle closes; None when the recording holds no more."""
+        return None if self._minute is None else self._minute.open_time_ns + MINUTE_NS
 
     def take_closed(self) -> tuple[Candle, ...]:
-        """One-minute candles that have closed since this was asked last."""
-        closed, self._closed = tuple(self._closed), []
-        return closed
+        """The one-minute candles that have closed since this was asked last, oldest first."""
+        closed = []
+        while (closed_ns := self.next_minute_ns()) is not None and closed_ns <= self._now_ns:
+            assert self._minute is not None
+            closed.append(self._minute)
+            self._minute = next(self._minutes, None)
+        return tuple(closed)
 
     # --- what happens ----------------------------------------------------------------------------
 
+    @property
+    def count(self) -> int:
+        """How many ticks there are."""
+        return len(self._times)
+
+    @property
+    def ended(self) -> bool:
+        """All of them have happened."""
+        return self.ticks == self.count
+
+    @property
+    def began_ns(self) -> int:
+        """When the first tick happens."""
+        return self._times[0]
+
+    @property
+    def ends_ns(self) -> int:
+        """When the last tick happens."""
+        return self._times[-1]
+
     def next_ns(self) -> int | None:
         """When the next tick happens; None when there is none."""
-        return None if self._next is None else self._began_ns + self._next.offset_ns
+        return None if self.ended else self._times[self.ticks]
 
     def pass_time(self, until_ns: int) -> None:
         """Let time pass without anything happening."""
         self._now_ns = max(self._now_ns, until_ns)
 
     def tick(self) -> tuple[Event, ...]:
-        """Let the next tick happen; what that did to the account.
-
-        Raises:
-            DamagedData: The recording cannot be read on.
-        """
-        tick = self._next
-        assert tick is not None, "the recording has ended"
-        before_ns = self._now_ns
-        self.pass_time(self._began_ns + tick.offset_ns)
-        self._closed += self._minutes.until(self._now_ns)
-        events = (*self._settle(before_ns), *self._happen(tick))
+        """Let the next tick happen; what that did to the account."""
+        assert not self.ended, "the recording has ended"
+        self.pass_time(self._times[self.ticks])
+        events = self._floor.happen(self._course, self.ticks)
         self.ticks += 1
-        self._next = next(self._coming, None)
-        self.ended = self._next is None
         return events
 
     def place(self, order: Order) -> tuple[Event, ...]:
         """A request to place an order arrives."""
         self._note(order, cancels=False)
-        request = told.request_of(order)
-        return self.exchange.place(self._account, request, now_ns=self._now_ns)
+        return self._floor.place(order, self._account, now_ns=self._now_ns)
 
     def cancel(self, order: Order) -> tuple[Event, ...]:
         """A request to cancel an order arrives."""
         self._note(order, cancels=True)
-        return self.exchange.cancel(
-            self._account, self.symbol, client_order_id=order.client_oid, now_ns=self._now_ns
-        )
+        return self._floor.cancel(order, self._account, now_ns=self._now_ns)
 
-    def replay(self, requests: Iterable[Request], *, ticks: int) -> Iterator[int]:
-        """Bring back what was, on a market that has not begun; yields how far it is.
+    def replay(
+        self,
+        requests: Iterable[Request],
+        *,
+        ticks: int,
+        hear: Callable[[Request, tuple[Event, ...]], None] = lambda _request, _events: None,
+    ) -> Iterator[int]:
+        """Come to where an exchange was, from the beginning.
 
         Args:
-            requests: All that arrived, in order.
-            ticks: How many ticks had happened.
+            requests: Every one that had arrived there.
+            ticks: How many ticks had happened there.
+            hear: Is told what came of each request.
 
-        Raises:
-            DamagedData: The recording cannot be read so far.
+        Yields:
+            How many ticks have happened, after each.
         """
-        coming = iter(requests)
-        request = next(coming, None)
+        coming = chain(requests, (None,))
+        request = next(coming)
         while True:
             while request is not None and request.ticks == self.ticks:
                 self.pass_time(request.now_ns)
-                (self.cancel if request.cancels else self.place)(request.order)
-                request = next(coming, None)
-            if self.ticks >= ticks or self._next is None:
+                hear(request, (self.cancel if request.cancels else self.place)(request.order))
+                request = next(coming)
+            if self.ticks >= ticks or self.ended:
                 return
             self.tick()
             yield self.ticks
-
-    # --- inside ----------------------------------------------------------------------------------
-
-    def _happen(self, tick: Tick) -> tuple[Event, ...]:
-        happening, symbol, now_ns = tick.happening, self.symbol, self._now_ns
-        before = self.market.mark
-        events: tuple[Event, ...] = ()
-        match happening:
-            case MarketTrade():
-                events = self.exchange.on_trade(symbol, happening, now_ns=now_ns)
-                self._minutes.add(happening, now_ns=now_ns)
-            case Quote():
-                self.exchange.on_quote(symbol, happening)
-            case _:
-                self.market.set_mark(happening.price)
-                self._rate = self._rate if happening.rate is None else happening.rate
-        if self.market.mark != before:
-            events += self.exchange.on_mark_price(symbol, None, now_ns=now_ns)
-        return events
-
-    def _settle(self, before_ns: int) -> tuple[Event, ...]:
-        if self._rate is None or before_ns // FUNDING_NS == self._now_ns // FUNDING_NS:
-            return ()
-        return self.exchange.settle_funding(self.symbol, self._rate, now_ns=self._now_ns)
 
     def _note(self, order: Order, *, cancels: bool) -> None:
         self.requests.append(
             Request(order=order, cancels=cancels, ticks=self.ticks, now_ns=self._now_ns)
         )
+
+
+def described(case: Case) -> str:
+    """What the exchange of a bot is a function of, apart from the requests; for people, too."""
+    (bot,) = case.bots
+    tape, account = case.tapes[bot.symbol], case.accounts[bot.account]
+    columns = hashlib.sha256(f"{tape.tick} {tape.quantity_unit}".encode())
+    for table in (tape.trades, tape.quotes, tape.marks, tape.fundings):
+        for item in fields(table):
+            column = getattr(table, item.name)
+            columns.update(f"{item.name} {column.dtype.str} {len(column)} ".encode())
+            columns.update(column.tobytes())
+    rules = hashlib.sha256(repr(case.markets[bot.symbol]).encode()).hexdigest()
+    return (
+        f"{tape.source or bot.symbol} ({columns.hexdigest()[:_DIGITS]}), "
+        f"{bot.symbol} by rules {rules[: _DIGITS // 2]}, deposit {plain(account.deposit)}, "
+        f"leverage {account.leverage_of(bot.symbol)}"
+    )

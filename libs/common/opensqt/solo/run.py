@@ -1,4 +1,4 @@
-"""`SoloRun`: plays a recorded market to a bot in the same process, and can be stopped at any time.
+"""`SoloRun`: a recorded market played to a bot in the same process; can be stopped at any time.
 
 Everything that happens is a function of the recording: how fast it is played, and how often it was
 killed and begun anew, changes neither orders nor fills, save for what a crash made the bot miss a
@@ -6,66 +6,72 @@ moment of.
 """
 
 import asyncio
-import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
-from opensqt.adapters.replay.source import MarketSource
 from opensqt.adapters.sqlite.checkpoints import SqliteCheckpoints
+from opensqt.backtest.case import Case
+from opensqt.backtest.recorded_run import Run
 from opensqt.core.events import PriceChange
-from opensqt.core.exchange.rules import MarketRules
+from opensqt.core.exchange.events import Event
 from opensqt.core.risk.exposure import FreshnessBounds
+from opensqt.core.risk.openings import Openings
 from opensqt.embedded.paper.books import Comparison, compare
-from opensqt.engine.bot import Bot
 from opensqt.engine.simple import SimpleEngine
 from opensqt.engine.timing import AT_ONCE
 from opensqt.ports import CheckpointError
 from opensqt.solo.books import exchange_books, ledger_books
-from opensqt.solo.exchange import SoloExchange
-from opensqt.solo.market import RecordedMarket
+from opensqt.solo.exchange import SoloExchange, answered
+from opensqt.solo.market import RecordedMarket, Request, described
+from opensqt.solo.record import recorded
 from opensqt.solo.request_log import KeptMarket, RequestLog, read_market
-
-BURST_MAX: Final = 200
-"""Ticks played before signals get their turn."""
 
 LOOK_NS: Final = 10**9
 """Between two looks at what is in doubt and what has not been saved for long, of market time."""
 
+REPLAYED_AT_ONCE: Final = 10_000
+"""Ticks, before signals get their turn."""
+
 ALWAYS_FRESH: Final = FreshnessBounds(price_ns=2**62, price_silence_ns=2**62)
 """A recording that says nothing for a while has nothing to say: its prices do not grow old."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """What a run came to."""
+
+    bot_id: str
+    comparison: Comparison
+    """The bot's books and the exchange's."""
+    run: Run
+    """Every order and fill since its very beginning."""
 
 
 class SoloRun:
     """One run, from its checkpoint on if there is one.
 
     Args:
-        bot: What to run.
-        source: The market's recording.
-        rules: The market's rules.
-        deposit: What the account has at first, in quote.
-        checkpoints: The file that the run is saved in.
-        description: Names recording, rules and deposit; a checkpoint of others is refused.
+        case: The bot, its market and its account; a checkpoint of others is refused.
+        checkpoints: The file that the run is saved in, and others may be.
+
+    Raises:
+        CheckpointError: The file cannot be used.
+        ValueError: Nothing ever happens in the market, or the exchange refuses the leverage.
     """
 
-    def __init__(
-        self,
-        bot: Bot,
-        *,
-        source: MarketSource,
-        rules: MarketRules,
-        deposit: Decimal,
-        checkpoints: Path,
-        description: str,
-    ) -> None:
+    def __init__(self, case: Case, *, checkpoints: Path) -> None:
+        (bot,) = case.bots
         self.bot = replace(bot, bounds=ALWAYS_FRESH)
-        self.market = RecordedMarket(source, rules, account=bot.account, deposit=deposit)
-        self._description = description
-        self._log = RequestLog(self.market, description)
+        self.case = case
+        self.market = RecordedMarket(case)
+        self._description = described(case)
+        self._log = RequestLog(self.market, self._description)
         self._store = SqliteCheckpoints(checkpoints, beside=self._log.write)
         self._exchange = SoloExchange(self.market)
+        self._openings = Openings()
         self._engine: SimpleEngine | None = None
         self._next_look_ns = 0
         self._told: tuple[Decimal | None, ...] = ()
@@ -85,7 +91,6 @@ class SoloRun:
         Raises:
             CheckpointError: The checkpoint cannot be used, is of another market, or the bot runs.
             Refusal: It is of a bot with other parameters.
-            DamagedData: The recording cannot be read so far.
         """
         bot_id = self.bot.bot_id
         found = self._store.open(bot_id)  # nobody else plays this bot from here on
@@ -96,9 +101,10 @@ class SoloRun:
             )
         if kept is not None:
             self._refuse_other(kept)
-            for done in self.market.replay(kept.requests, ticks=kept.ticks):
-                if not done % 10_000:
+            for done in self.market.replay(kept.requests, ticks=kept.ticks, hear=self._recall):
+                if not done % REPLAYED_AT_ONCE:
                     progress(done, kept.ticks)
+                    await asyncio.sleep(0)
         self._engine = SimpleEngine(
             self.bot,
             exchange=self._exchange,
@@ -107,77 +113,66 @@ class SoloRun:
             timing=AT_ONCE,
             candles=self.market.take_closed(),
             ticks=False,
+            openings=self._openings,
         )
         await self._engine.start()
         await self._tell_price()
         return self.market.ticks
 
-    async def play(
-        self,
-        *,
-        speed: float | None,
-        stop: asyncio.Event,
-        look: Callable[[], None] = lambda: None,
-    ) -> None:
-        """Play until the recording ends, or somebody wants it to stop.
-
-        Args:
-            speed: Market time per time; None: as fast as it goes.
-            stop: Set by whoever wants that.
-            look: Is called now and then.
-
-        Raises:
-            DamagedData: The recording cannot be read on; what came before was played.
-        """
-        began_s, began_ns, burst = time.monotonic(), self.market.now_ns(), 0
-        while not stop.is_set() and (next_ns := self.market.next_ns()) is not None:
-            wait_s = 0.0
-            if speed is not None:
-                wait_s = began_s + (next_ns - began_ns) / 1e9 / speed - time.monotonic()
-            burst += 1
-            if wait_s > 0 or burst > BURST_MAX:
-                burst = 0
-                look()
-                await _wait(stop, min(max(wait_s, 0.0), 1.0))
-                continue
-            await self.step(next_ns)
-
-    async def step(self, next_ns: int) -> None:
+    async def step(self) -> None:
         """Let the next tick happen, and before it what time brings until then."""
-        engine = self.engine
-        while (wakes_ns := engine.wakes_ns()) is not None and wakes_ns <= next_ns:
-            self.market.pass_time(wakes_ns)
-            await engine.on_time()
-            await self._tell_orders()
+        next_ns = self.market.next_ns()
+        assert next_ns is not None, "the recording has ended"
+        await self._pass_time(next_ns)
         self._exchange.hear(self.market.tick())
         await self._tell_orders()
-        for candle in self.market.take_closed():
-            engine.hear_candle(candle)
         await self._tell_price()
         if self.market.now_ns() >= self._next_look_ns:
             self._next_look_ns = self.market.now_ns() + LOOK_NS
-            await engine.on_time()
+            await self.engine.on_time()
             await self._tell_orders()
+        if self.market.ended:
+            await self._pass_time(next_ns)
 
-    async def end(self) -> Comparison:
-        """Save everything, and hold the bot's books against the exchange's.
+    async def end(self) -> Ended:
+        """Save everything, hold the bot's books against the exchange's, and leave the file.
 
         Raises:
             CheckpointError: It could not be saved.
         """
+        bot_id = self.bot.bot_id
         try:
             await self.engine.stop()
-            intents = self._store.order_ids(self.bot.bot_id)
+            orders, executions = self._store.orders(bot_id), self._store.executions(bot_id)
         finally:
             self._store.close()
-        return compare(
-            ledger_books(self.engine.book, intents),
-            exchange_books(self.market.account, self.market.market),
+        intents = frozenset(order.client_oid for order in orders)
+        return Ended(
+            bot_id=bot_id,
+            comparison=compare(
+                ledger_books(self.engine.book, intents),
+                exchange_books(self.market.account, self.market.market),
+            ),
+            run=recorded(self.case, self.market, orders, executions),
         )
 
     def close(self) -> None:
         """Leave the checkpoints without saving anything more."""
         self._store.close()
+
+    async def _pass_time(self, until_ns: int) -> None:
+        """Let the bot hear what time alone brings until then: candles that close, alarms."""
+        while True:
+            minute_ns = None if self.bot.grid.atr is None else self.market.next_minute_ns()
+            coming = [at for at in (minute_ns, self.engine.wakes_ns()) if at is not None]
+            if not coming or min(coming) > until_ns:
+                return
+            self.market.pass_time(min(coming))
+            if minute_ns is not None:
+                for candle in self.market.take_closed():
+                    self.engine.hear_candle(candle)
+            await self.engine.on_time()
+            await self._tell_orders()
 
     async def _tell_price(self) -> None:
         """Tell the price, if it is not the one that was told before."""
@@ -192,6 +187,15 @@ class SoloRun:
         while self._exchange.news:
             await self.engine.on_order_update(self._exchange.news.popleft())
 
+    def _recall(self, request: Request, events: tuple[Event, ...]) -> None:
+        """Learn of the account's openings again: no checkpoint has that, the answers told it."""
+        if request.cancels:
+            return
+        answer = answered(request.order, events[0])
+        self._openings.pause = self._openings.pause.after(
+            request.order.purpose, answer.status, answer.end_reason, now_ns=request.now_ns
+        )
+
     def _refuse_other(self, kept: KeptMarket) -> None:
         if kept.description != self._description:
             raise CheckpointError(
@@ -202,14 +206,3 @@ class SoloRun:
 
 def _values(price: PriceChange) -> tuple[Decimal | None, ...]:
     return price.last, price.bid, price.ask
-
-
-async def _wait(stop: asyncio.Event, seconds: float) -> None:
-    if not seconds:
-        await asyncio.sleep(0)
-        return
-    try:
-        async with asyncio.timeout(seconds):
-            await stop.wait()
-    except TimeoutError:
-        pass

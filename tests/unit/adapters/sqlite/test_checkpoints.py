@@ -92,7 +92,7 @@ def test_what_was_saved_comes_back_to_the_last_digit(store: SqliteCheckpoints, p
     assert ended.status is OrderStatus.FILLED
     assert ended.execution_ids == {"e2"}
     assert reopened.order("btc", "unknown") is None
-    assert len(reopened.order_ids("btc")) == 3
+    assert len(reopened.orders("btc")) == 3
     reopened.close()
 
 
@@ -149,7 +149,7 @@ def test_a_save_that_was_overtaken_is_refused(store: SqliteCheckpoints) -> None:
     bot.place(99)
     with pytest.raises(CheckpointError, match="somebody else has saved bot btc"):
         bot.save(store)
-    assert store.order_ids("btc") == frozenset()
+    assert store.orders("btc") == ()
 
 
 def test_a_save_is_whole_or_not_at_all(store: SqliteCheckpoints, path: Path) -> None:
@@ -166,7 +166,7 @@ def test_a_save_is_whole_or_not_at_all(store: SqliteCheckpoints, path: Path) -> 
     bot.place(99)
     with pytest.raises(CheckpointError, match="disk full"):
         store.save(bot.book, bot.changes, now_ns=NOW_NS)
-    assert store.order_ids("btc") == frozenset()
+    assert store.orders("btc") == ()
     store.beside = lambda _connection, _bot_id: None
     bot.save(store)
     store.release("btc")

@@ -100,17 +100,20 @@ class SqliteCheckpoints:
         with self._named(bot_id):
             return None if row is None else read_order(row)
 
-    def order_ids(self, bot_id: str) -> frozenset[str]:
-        """The client order ids of every order that was ever intended.
+    def orders(self, bot_id: str) -> tuple[Order, ...]:
+        """Every order that was ever intended, as it was saved last, by client order id.
 
         Raises:
             CheckpointError: They cannot be read.
         """
         with explained(self._path):
             rows = self.connection.execute(
-                "SELECT client_oid FROM orders WHERE bot_id = ?", (bot_id,)
-            )
-            return frozenset(row[0] for row in rows)
+                "SELECT intent, executed_quote, execution_ids FROM orders "
+                "WHERE bot_id = ? ORDER BY client_oid",
+                (bot_id,),
+            ).fetchall()
+        with self._named(bot_id):
+            return tuple(map(read_order, rows))
 
     def executions(self, bot_id: str) -> tuple[Execution, ...]:
         """Every execution, in the order in which they were counted.

@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 from opensqt.backtest.diff.clocks import apart_ns, correction_ns, shifted
 from opensqt.backtest.diff.differences import Difference, Link, differences_of
 from opensqt.backtest.diff.matching import Pair, pair_up
-from opensqt.backtest.runfile import Run, RunEnd, RunOrder
+from opensqt.backtest.recorded_run import Run, RunEnd, RunOrder
 from opensqt.core.numbers import plain
 
 TOLERANCE_NS: Final = 50_000_000
