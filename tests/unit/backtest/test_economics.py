@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from opensqt.backtest.accounting import account_for
-from opensqt.backtest.case import Case
+from opensqt.backtest.case import AccountCase, Case
 from opensqt.backtest.economics import (
     GridEconomics,
     break_even_interval,
@@ -17,7 +17,7 @@ from opensqt.backtest.economics import (
 from opensqt.backtest.metrics import Metrics, metrics_of
 from opensqt.backtest.periods import Cut, longest_drawdown_ns, periods_of
 from opensqt.backtest.report.curves import BotCurve
-from opensqt.backtest.timeline import AccountPath
+from opensqt.backtest.timeline import AccountPath, merged
 from opensqt.core.exchange.rules import Fees
 from opensqt.core.grid.book import Direction
 from opensqt.testing.tapes import random_case
@@ -84,6 +84,26 @@ def test_without_fees_any_interval_earns() -> None:
     (symbol,) = case.markets
     free = replace(case.markets[symbol], fees=Fees(maker=D(0), taker=D(0)))
     assert economics(replace(case, markets={symbol: free})).break_even_interval == 0
+
+
+def test_how_long_slots_are_held_by_hand() -> None:
+    told = economics(small_case())
+    assert told.round_trip_ns == 8 * HOUR_NS  # bought at 8 h, sold at 16 h
+    assert told.oldest_ns == 8 * HOUR_NS  # since 24 h, to 32 h
+    flat = economics(small_case(prices=(1000, 989, 1001)))
+    assert (flat.round_trip_ns, flat.oldest_ns) == (8 * HOUR_NS, None)
+    unsold = economics(small_case(prices=(1000, 989, 991, 992)))
+    assert (unsold.round_trip_ns, unsold.oldest_ns) == (None, 16 * HOUR_NS)
+
+
+def test_what_is_closed_by_force_is_no_round_trip_and_no_longer_held() -> None:
+    case = random_case(9, trades=120)
+    poor = AccountCase(deposit=D(4), leverage={"BTCUSDT": 100})
+    case = replace(case, accounts=dict.fromkeys(case.accounts, poor))
+    result = ran(case)
+    (books,) = account_for(case, result).bots
+    assert books.forced_closes
+    assert (books.position, economics(case).oldest_ns) == (0, None)
 
 
 def test_what_the_market_gave_by_hand() -> None:
@@ -160,3 +180,9 @@ def test_the_parts_over_time_end_at_the_accounts_own(seed: int) -> None:
     exact = [split.grid + split.forced, split.inventory, -split.fees, split.funding]
     assert np.allclose(ends, [float(part) for part in exact], atol=1e-9)
     assert parts.total[-1] == pytest.approx(float(split.total), abs=1e-9)
+
+
+def test_times_are_merged_in_order_and_each_once() -> None:
+    series = [np.array([3, 5, 5, 9]), np.array([1, 5, 9, 10]), np.zeros(0, dtype=np.int64)]
+    assert merged(series).tolist() == [1, 3, 5, 9, 10]
+    assert merged([]).tolist() == []

@@ -17,7 +17,8 @@ import numpy as np
 
 from opensqt.backtest.accounting import BotAccounts, LevelStatistics
 from opensqt.backtest.case import Case
-from opensqt.backtest.result import Kind, Result
+from opensqt.backtest.result import Fills, Kind, Result
+from opensqt.backtest.slot_ledger import SlotLedger
 from opensqt.backtest.timeline import MarkPath
 from opensqt.core.grid.book import Direction
 from opensqt.core.numbers import EXACT, ZERO, ceil_to, round_to
@@ -50,6 +51,10 @@ class GridEconomics:
     best: LevelStatistics | None
     worst: LevelStatistics | None
     """The levels whose `level_result` is the highest and the lowest."""
+    round_trip_ns: int | None
+    """How long a slot was held until an order of the grid left it empty: the median."""
+    oldest_ns: int | None
+    """How long the slot that is held longest has been held at the end; None: nothing is held."""
     idle_ns: int
     """From the last fill to the end; the whole run, if there was none."""
 
@@ -101,6 +106,7 @@ def economics_of(case: Case, result: Result, books: BotAccounts, bot: int) -> Gr
     ranked = sorted(books.levels, key=lambda level: level_result(level, books.mark))
     fills = result.fills.taken(result.orders.bot[result.fills.order] == bot)
     last_ns = int(fills.time_ns[-1]) if len(fills) else result.start_ns
+    trips, held_since = _holdings(result, fills, bot)
     return GridEconomics(
         interval=config.grid.interval,
         break_even_interval=break_even_interval(dearest, fees.maker, config.direction),
@@ -114,6 +120,8 @@ def economics_of(case: Case, result: Result, books: BotAccounts, bot: int) -> Gr
         within_a_candle=closed_within_a_candle(case, result, bot),
         best=ranked[-1] if ranked else None,
         worst=ranked[0] if ranked else None,
+        round_trip_ns=int(np.median(trips)) if trips else None,
+        oldest_ns=result.end_ns - min(held_since.values()) if held_since else None,
         idle_ns=max(0, result.end_ns - last_ns),
     )
 
@@ -144,6 +152,32 @@ def closed_within_a_candle(case: Case, result: Result, bot: int) -> float | None
             closings += 1
             within += opened.get(level) == candle
     return within / closings if closings else None
+
+
+def _holdings(result: Result, fills: Fills, bot: int) -> tuple[list[int], dict[int, int]]:
+    """How long each round trip took, and since when the slots that are held are held, by level."""
+    instrument = result.bots[bot].instrument
+    ledger = SlotLedger(tick=instrument.tick_size, step=instrument.step_size)
+    since: dict[int, int] = {}
+    trips: list[int] = []
+    for level, kind, signed, price, time_ns in zip(
+        result.orders.level[fills.order].tolist(),
+        result.orders.kind[fills.order].tolist(),
+        (result.orders.side[fills.order] * fills.quantity).tolist(),
+        fills.price.tolist(),
+        fills.time_ns.tolist(),
+        strict=True,
+    ):
+        if kind == Kind.FORCED:
+            ledger.force(signed, price)
+            since = {at: begun for at, begun in since.items() if ledger.slots[at].held}
+            continue
+        ledger.fill(level, signed, price, fee=0)
+        if ledger.slots[level].held:
+            since.setdefault(level, time_ns)
+        elif level in since:
+            trips.append(time_ns - since.pop(level))
+    return trips, since
 
 
 def _first_price(case: Case, result: Result, books: BotAccounts) -> Decimal:

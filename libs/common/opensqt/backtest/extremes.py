@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from opensqt.backtest.timeline import AccountPath, Floats
+from opensqt.backtest.timeline import AccountPath, Floats, merged
 
 _BLOCK: Final = 1 << 18
 
@@ -53,7 +53,7 @@ def extremes_of(path: AccountPath, start_ns: int, end_ns: int) -> Extremes:
         return _of_one(path)
     found = Extremes()
     changes = [series for bot in path.bots for series in (bot.time_ns, bot.mark.time_ns)]
-    times = np.unique(np.concatenate(changes)) if changes else np.zeros(0, dtype=np.int64)
+    times = merged(changes)
     times = times[(times >= start_ns) & (times <= end_ns)]
     for block in range(0, len(times), _BLOCK):
         state = path.at(times[block : block + _BLOCK])

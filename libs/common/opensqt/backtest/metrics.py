@@ -34,7 +34,7 @@ from opensqt.backtest.equity import drawdown_of
 from opensqt.backtest.extremes import extremes_of
 from opensqt.backtest.periods import DAY_NS, HOUR_NS, Cut, longest_drawdown_ns, periods_of
 from opensqt.backtest.result import Result
-from opensqt.backtest.timeline import AccountPath, BotPath, Floats
+from opensqt.backtest.timeline import AccountPath, BotPath, Floats, merged
 from opensqt.core.numbers import EXACT
 
 YEAR_NS: Final = 365 * DAY_NS
@@ -203,7 +203,7 @@ def _time_in_market(path: AccountPath, start_ns: int, end_ns: int) -> float | No
     if end_ns == start_ns:
         return None
     begin = np.array([start_ns], dtype=np.int64)
-    times = np.unique(np.concatenate([begin, *(bot.time_ns for bot in path.bots)]))
+    times = merged([begin, *(bot.time_ns for bot in path.bots)])
     held = np.zeros(len(times), dtype=bool)
     for bot in path.bots:
         held |= bot.position[bot.index_at(times)] != 0

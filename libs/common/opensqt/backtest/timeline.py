@@ -4,6 +4,7 @@ Floats: what is computed here is looked at, never booked. A position and the cas
 steps, which change with fills and funding payments; the mark price is a step, too.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Self, TypeAlias
@@ -158,6 +159,18 @@ class AccountState:
     distance: Floats
     """How far a mark may move against its position until liquidation, as a share of it; the least
     over the positions, each with the other marks as they are; infinite when nothing is held."""
+
+
+def merged(series: Sequence[Ints]) -> Ints:
+    """All times of several series that do not go back, in order and each once.
+
+    A stable sort merges what is in order already, which is several times as fast as `np.unique`.
+    """
+    times: Ints = np.concatenate([np.zeros(0, dtype=np.int64), *series])
+    times.sort(kind="stable")
+    fresh = np.ones(len(times), dtype=bool)
+    np.not_equal(times[1:], times[:-1], out=fresh[1:])
+    return times[fresh]
 
 
 def _scaled(numbers: Ints, unit: Decimal) -> Floats:

@@ -13,7 +13,8 @@ NOTES_SHOWN = 5
 
 def print_summary(output: Output, contents: "Contents") -> None:
     """Print what was run, what it earned and from what, and what to be careful about."""
-    from opensqt.backtest.report.rows import grid_rows, metric_rows, split_rows
+    from opensqt.backtest.report.grid_rows import grid_rows
+    from opensqt.backtest.report.rows import metric_rows, split_rows
     from opensqt.backtest.report.texts import utc
 
     result = contents.result

@@ -12,7 +12,7 @@ from opensqt.backtest.periods import DAY_NS, Cut, Period, periods_of
 from opensqt.backtest.report.sampling import telling_points
 from opensqt.backtest.result import Kind, Result
 from opensqt.backtest.slot_ledger import SlotLedger
-from opensqt.backtest.timeline import AccountPath, AccountState, BotPath, Floats
+from opensqt.backtest.timeline import AccountPath, AccountState, BotPath, Floats, merged
 
 DAYS_DRAWN: Final = 92
 """Longer runs are drawn by months."""
@@ -39,7 +39,7 @@ class AccountCurve:
         path, final = AccountPath.of(case, result, books.name), float(books.final)
         ends = np.array([result.start_ns, result.end_ns], dtype=np.int64)
         series = [times for bot in path.bots for times in (bot.time_ns, bot.mark.time_ns)]
-        times = np.unique(np.concatenate([ends, *series]))
+        times = merged([ends[:1], *series, ends[1:]])
         times = times[(times >= result.start_ns) & (times <= result.end_ns)]
         kept = []
         for begin in range(0, len(times), _BLOCK):
@@ -113,7 +113,7 @@ class BotCurve:
         funding = np.append(path.funding, path.funding[-1])
         changes = telling_points(change_ns, (position, funding), spans=spans)
         # The worth of a position is extreme where the price is, or where the position changes.
-        both = np.unique(np.concatenate([times[found], change_ns[changes]]))
+        both = merged([times[found], change_ns[changes]])
         own = result.orders.kind != Kind.FORCED
         return cls(
             time_ns=times[found],

@@ -11,10 +11,9 @@ from opensqt.backtest.report import elements, figures
 from opensqt.backtest.report.assumptions import NOT_MODELLED
 from opensqt.backtest.report.contents import Contents
 from opensqt.backtest.report.curves import DAYS_DRAWN, AccountCurve, BotCurve
+from opensqt.backtest.report.grid_rows import grid_rows, level_rows
 from opensqt.backtest.report.rows import (
     distance_text,
-    grid_rows,
-    level_rows,
     metric_rows,
     setting_rows,
     split_rows,

@@ -3,10 +3,8 @@
 from decimal import Decimal
 from typing import NamedTuple
 
-from opensqt.backtest.accounting import AccountBooks, BotAccounts, PnlSplit
-from opensqt.backtest.economics import GridEconomics, level_inventory, level_result
+from opensqt.backtest.accounting import AccountBooks, PnlSplit
 from opensqt.backtest.metrics import Metrics
-from opensqt.backtest.periods import DAY_NS
 from opensqt.backtest.report.texts import (
     NOT_ENOUGH,
     days,
@@ -17,7 +15,7 @@ from opensqt.backtest.report.texts import (
     signed,
 )
 from opensqt.backtest.result import BotRun
-from opensqt.core.numbers import EXACT, plain
+from opensqt.core.numbers import plain
 from opensqt.engine.bot import Bot
 
 
@@ -74,13 +72,13 @@ def metric_rows(metrics: Metrics, quote: str) -> list[Told]:
         ),
         Told(
             "Mean position held",
-            _of(metrics.mean_position_profit, quote),
+            amount_text(metrics.mean_position_profit, quote),
             "What the bot's mean position would have made if held from start to end, without fees "
             "and funding: the part that the market gave.",
         ),
         Told(
             "Result beyond that",
-            _of(_beyond(metrics), quote),
+            amount_text(_beyond(metrics), quote),
             "Result less what the mean position held would have made: the grid's own part.",
         ),
         Told(
@@ -116,8 +114,8 @@ def metric_rows(metrics: Metrics, quote: str) -> list[Told]:
             f"{metrics.days_with_profit:,} of {metrics.days_counted:,}",
             "Days of UTC in which the equity rose; the first and the last in part.",
         ),
-        Told("Best day", _of(best, quote), "Largest change of the equity in a day of UTC."),
-        Told("Worst day", _of(worst, quote), "Least change of the equity in a day of UTC."),
+        Told("Best day", amount_text(best, quote), "Largest change of the equity in a day of UTC."),
+        Told("Worst day", amount_text(worst, quote), "Least change of the equity in a day of UTC."),
         Told("Fills", f"{metrics.fills:,}", "Partial ones are counted one by one."),
         Told("Fills a day", ratio(metrics.fills_per_day, 1), "Fills over span."),
         Told(
@@ -174,99 +172,6 @@ def metric_rows(metrics: Metrics, quote: str) -> list[Told]:
     ]
 
 
-def grid_rows(economics: GridEconomics, bot: BotAccounts) -> list[Told]:
-    """What a bot's grid lived on, by name."""
-    quote, best, worst = bot.quote, economics.best, economics.worst
-    dearest, least = economics.dearest, economics.break_even_interval
-    relative = float(EXACT.divide(economics.interval, dearest)) if dearest else None
-    within = economics.within_a_candle
-    rows = [
-        Told(
-            "Interval",
-            f"{quantity(economics.interval)} {quote} ({percent(relative, 3)})",
-            f"Distance of two levels; in percent of {quantity(dearest)}, the highest level that "
-            "filled, or the first price if none did.",
-        ),
-        Told(
-            "Break-even interval",
-            "none: no maker fee" if least <= 0 else f"{money(least)} {quote}",
-            f"Below it a round trip costs more in maker fees than it earns, at {quantity(dearest)}."
-            " Fees of taking are higher.",
-        ),
-        Told(
-            "A round trip earns",
-            _of(economics.profit_per_round_trip, quote),
-            "Grid profit over round trips, before fees.",
-        ),
-        Told(
-            "and costs",
-            NOT_ENOUGH
-            if economics.fees_per_round_trip is None
-            else f"{money(economics.fees_per_round_trip)} {quote}",
-            "All fees over round trips: those of what is still held are among them.",
-        ),
-        Told(
-            "Fees of grid profit",
-            "no profit" if economics.fee_share is None else percent(economics.fee_share, 1),
-            "Fees over grid profit: what the exchange takes of what the grid earns.",
-        ),
-        Told(
-            "Maker fills",
-            "no fill" if economics.maker_share is None else percent(economics.maker_share, 1),
-            "Share of the fills that took no liquidity.",
-        ),
-        Told(
-            "Since the last fill",
-            days(economics.idle_ns / DAY_NS) if bot.fills else "no fill",
-            "How long nothing had filled when the run ended.",
-        ),
-    ]
-    if within is not None:
-        means = (
-            "Share of the closing fills in the very candle in which their slot had opened. The "
-            "way within a candle is assumed: these the data does not show."
-        )
-        rows.append(Told("Closed within a candle", percent(within, 1), means))
-    means = "Its closed trades less its fees, and what it holds at the last mark; without funding."
-    for name, level in (("Best level", best), ("Worst level", worst)):
-        if level is not None:
-            came_to = signed(level_result(level, bot.mark))
-            rows.append(Told(name, f"{quantity(level.price)}: {came_to} {quote}", means))
-    return rows
-
-
-def level_rows(bot: BotAccounts) -> list[tuple[str, ...]]:
-    """What each level did, the highest price first, under a heading."""
-    head = (
-        "level",
-        "price",
-        "fills",
-        "round trips",
-        "profit",
-        "forced",
-        "fees",
-        "holds",
-        "inventory",
-        "result",
-    )
-    rows = [
-        (
-            str(level.level),
-            quantity(level.price),
-            f"{level.fills:,}",
-            f"{level.round_trips:,}",
-            money(level.profit),
-            money(level.forced),
-            money(-level.fees),
-            quantity(level.held),
-            money(level_inventory(level, bot.mark)),
-            money(level_result(level, bot.mark)),
-        )
-        for level in reversed(bot.levels)
-    ]
-    return [head, *rows]
-
-
 def distance_text(metrics: Metrics) -> str:
     """How near an account came to its liquidation."""
     share = metrics.liquidation_distance_min
@@ -282,7 +187,8 @@ def _beyond(metrics: Metrics) -> float | None:
     return None if held is None else float(metrics.profit) - held
 
 
-def _of(amount: Decimal | float | None, quote: str) -> str:
+def amount_text(amount: Decimal | float | None, quote: str) -> str:
+    """An amount with its sign and unit."""
     return NOT_ENOUGH if amount is None else f"{signed(amount)} {quote}"
 
 
