@@ -281,6 +281,30 @@ async def test_it_decides_again_the_moment_a_back_off_ends() -> None:
         assert len(world.batches) == decided + 1
 
 
+@pytest.mark.invariant(52)
+@virtually
+async def test_it_decides_again_the_moment_a_pause_of_openings_ends() -> None:
+    world = World()
+    async with world.running():
+        await settle(0.61)
+        nearest = (await world.book()).slots[D(1000)].order
+        assert nearest is not None
+        refused = PlacementResult(
+            client_oid=nearest.client_oid,
+            status=OrderStatus.REJECTED,
+            end_reason=EndReason.INSUFFICIENT_MARGIN,
+        )
+        await world.positions.record("btc", (refused,))
+        decided = len(world.batches)
+        await settle(0.999)
+        assert len(world.batches) == decided
+        assert await world.resting() == ["OPEN BUY 980", "OPEN BUY 990"]
+        await settle(0.002)
+        assert len(world.batches) == decided + 1
+        await settle(0.1)
+        assert await world.resting() == WINDOW
+
+
 @virtually
 async def test_a_candle_that_closes_has_it_decide() -> None:
     grid = replace(BOT.grid, atr=AtrSpacing(period=1, multiple=D(1)))

@@ -16,7 +16,9 @@ from opensqt.core.bot_status import Phase
 from opensqt.core.errors import Refusal, RefusalReason
 from opensqt.core.events import Candle, Gate, GateBeat, PriceChange, StreamStatus
 from opensqt.core.grid.book import Direction, GridIdentity
+from opensqt.core.grid.results import PlacementResult
 from opensqt.core.instrument import Instrument
+from opensqt.core.orders import EndReason, OrderStatus
 from opensqt.core.risk.exposure import FreshnessBounds
 from opensqt.ports import ACTIONS, CANDLES, GATE, PRICES, STREAM_STATUS
 from opensqt.runtime import tracing
@@ -229,6 +231,32 @@ async def test_each_bot_trades_its_own_symbol() -> None:
         await world.bus.publish(PRICES, "ETHUSDT", world.price("ETHUSDT", "503"))
         await asyncio.sleep(0.3)
         assert {batch.bot_id for batch in world.bus.of(ACTIONS)} == {"btc", "eth"}
+
+
+@pytest.mark.invariant(52)
+@virtually
+async def test_bots_of_one_account_pause_their_openings_together() -> None:
+    world = World(bot(), bot("eth", "ETHUSDT", interval="1"))
+    async with world.running():
+        await world.beat()
+        await world.bus.publish(PRICES, "BTCUSDT", world.price())
+        await asyncio.sleep(0.1)
+        (batch,) = world.bus.of(ACTIONS)
+        reserved = await world.positions.reserve(batch, deadline_ns=0)
+        refused = tuple(
+            PlacementResult(
+                client_oid=order.client_oid,
+                status=OrderStatus.REJECTED,
+                end_reason=EndReason.INSUFFICIENT_MARGIN,
+            )
+            for order in reserved.to_place
+        )
+        await world.positions.record("btc", refused)
+        await world.bus.publish(PRICES, "ETHUSDT", world.price("ETHUSDT", "503"))
+        await asyncio.sleep(0.98)
+        assert world.bus.of(ACTIONS) == [batch]
+        await asyncio.sleep(0.05)
+        assert {later.bot_id for later in world.bus.of(ACTIONS)[1:]} == {"btc", "eth"}
 
 
 @virtually
