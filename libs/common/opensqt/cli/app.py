@@ -1,10 +1,12 @@
 """Puts the commands together."""
 
+import sys
 from typing import Annotated
 
 import typer
 
 import opensqt
+from opensqt.backtest.integer.notices import tell_of_compiling
 from opensqt.cli import (
     backtest,
     certs,
@@ -44,7 +46,7 @@ def _print_version(asked: bool) -> None:
 
 @app.callback()
 def _options(
-    version: Annotated[
+    version: Annotated[  # noqa: ARG001  # it is eager: who asks for it comes no further
         bool,
         typer.Option(
             "--version", callback=_print_version, is_eager=True, help="Print the version."
@@ -52,6 +54,11 @@ def _options(
     ] = False,
 ) -> None:
     """Take the options that belong to no command."""
+    tell_of_compiling(_compiling)
+
+
+def _compiling() -> None:
+    print("compiling the backtest's engine, once on this machine ...", file=sys.stderr, flush=True)
 
 
 for command in (

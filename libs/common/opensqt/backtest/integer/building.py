@@ -56,7 +56,10 @@ class Tables:
             alarms=np.empty(ROWS, records.ALARM),
             wishes=np.empty(ROWS, records.WISH),
             payments=np.empty(len(fundings), records.PAYMENT),
-            **{name: np.empty(cap + 1, np.int64) for name in ("bids", "asks", "mine", "leaving")},
+            **{
+                name: np.empty(cap + 1, np.int64)
+                for name in ("bids", "asks", "openings", "leaving")
+            },
             **{name: np.empty(len(slots) + 1, np.int64) for name in ("waiting", "blocked")},
             times=np.ascontiguousarray(trades.time_ns),
             rows=np.ascontiguousarray(trades.row),
@@ -74,6 +77,7 @@ class Tables:
         world["grid"]["levels"] = len(slots)
         bot, floor = world["bot"], world["floor"]
         bot["low"], bot["high"], bot["wakes_ns"] = 1, 0, FAR
+        bot["oldest"] = bot["newest"] = NONE
         bot["farthest_buy"], bot["farthest_sell"] = FAR, -FAR
         floor["cash"], floor["lost_above"], floor["high"] = scale.deposit, FAR, FAR
 
@@ -196,6 +200,10 @@ def _slots(scale: Scale, tape: Tape) -> tuple[int, Any]:
     slots["quantity"] = quantity
     slots["allowed"] = enough & (price * quantity >= scale.least_notional)
     return base, slots
+
+
+def _lists(size: int, *names: str) -> dict[str, Ints]:
+    return {name: np.empty(size, np.int64) for name in names}
 
 
 def _quantities(scale: Scale, price: Ints) -> Ints:

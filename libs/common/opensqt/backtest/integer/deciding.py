@@ -32,6 +32,8 @@ def decide(w: Record, now_ns: int) -> None:
     if not bot.heard:
         return
     bot.acted += 1
+    if now_ns >= bot.wakes_ns:
+        bot.wait_known = 0
     while _decide_once(w, now_ns):
         pass
     _find_wake(w, now_ns)
@@ -56,6 +58,7 @@ def _decide_once(w: Record, now_ns: int) -> int:
     for place in range(min(leaving, grid.max_actions - actions)):
         number = number_at(w.leaving, place)
         order_at(w, number).doomed = 1
+        bot.doomed += 1
         send(w, REQUESTS, now_ns, number, CANCEL, 0)
         actions += 1
     return int(actions)
@@ -65,31 +68,26 @@ def _decide_once(w: Record, now_ns: int) -> int:
 def _sort_out(w: Record) -> tuple[int, int]:
     """The resting orders that stay, counted, and those to cancel, nearest to the market first."""
     grid, bot = w.grid, w.bot
-    keep, leaving = 0, 0
+    leaving = 0
     above = bot.top - grid.buys - grid.slack
     below = bot.bottom + grid.sells + grid.slack
     bot.farthest_buy, bot.farthest_sell = FAR, -FAR
-    for place in range(bot.live):
-        number = number_at(w.mine, place)
+    for place in range(bot.openings):
+        number = number_at(w.openings, place)
         order = order_at(w, number)
         if order.known != RESTING or order.doomed:
-            continue
-        keep += 1
-        if order.kind != OPEN:
             continue
         level = order.level + grid.base
         if order.side == BUY:
             if level <= above:
-                keep -= 1
                 leaving = _let_go(w, leaving, number)
             elif level < bot.farthest_buy:
                 bot.farthest_buy = level
         elif level >= below:
-            keep -= 1
             leaving = _let_go(w, leaving, number)
         elif level > bot.farthest_sell:
             bot.farthest_sell = level
-    return keep, leaving
+    return bot.live - bot.pending - bot.doomed - leaving, leaving
 
 
 @part
@@ -128,16 +126,15 @@ def _share_places(w: Record, wanted: int, places: int, leaving: int) -> tuple[in
     count = wanted
     above = bot.top - grid.buys - grid.slack
     below = bot.bottom + grid.sells + grid.slack
-    for place in range(bot.live):
-        number = number_at(w.mine, place)
+    number = bot.oldest
+    while number != NONE:
         order = order_at(w, number)
-        if order.known != RESTING or order.doomed:
-            continue
         level = order.level + grid.base
-        if order.kind == OPEN and (level <= above if order.side == BUY else level >= below):
-            continue
-        _compete(w, count, distance(w, number) - slack, place, number)
-        count += 1
+        beyond = level <= above if order.side == BUY else level >= below
+        if order.known == RESTING and not order.doomed and not (order.kind == OPEN and beyond):
+            _compete(w, count, distance(w, number) - slack, number)
+            count += 1
+        number = order.newer
     chosen = 0
     for place in range(min(places, count)):
         if wish_at(w, place).after:
@@ -152,7 +149,7 @@ def _share_places(w: Record, wanted: int, places: int, leaving: int) -> tuple[in
 
 
 @part
-def _compete(w: Record, count: int, rank: int, turn: int, number: int) -> None:
+def _compete(w: Record, count: int, rank: int, number: int) -> None:
     """Put an order that rests among the wishes; at the same rank it comes before what is wanted."""
     place = count
     while place > 0:
@@ -162,7 +159,7 @@ def _compete(w: Record, count: int, rank: int, turn: int, number: int) -> None:
         copy(w, place - 1, place)
         place -= 1
     wish = wish_at(w, place)
-    wish.rank, wish.after, wish.turn, wish.level = rank, 0, turn, number
+    wish.rank, wish.after, wish.turn, wish.level = rank, 0, NONE, number
 
 
 @part
@@ -181,15 +178,24 @@ def _place(w: Record, place: int, now_ns: int) -> None:
     if slot.birth == NONE:
         slot.birth = bot.born
         bot.born += 1
-    put(w.mine, bot.live, number)
+    order.older, order.newer = bot.newest, NONE
+    if bot.newest == NONE:
+        bot.oldest = number
+    else:
+        order_at(w, bot.newest).newer = number
+    bot.newest = number
     bot.live += 1
     bot.pending += 1
     if wish.kind == OPEN:
+        order.place = bot.openings
+        put(w.openings, order.place, number)
+        bot.openings += 1
         if wish.side == BUY:
             bot.buying += wish.quantity
         else:
             bot.selling += wish.quantity
     else:
+        bot.wait_known = 0
         found = 0
         while number_at(w.waiting, found) != wish.level:
             found += 1

@@ -8,7 +8,7 @@ from opensqt.backtest.case import Case, Mode
 from opensqt.backtest.columns import Ints
 from opensqt.backtest.integer.building import Tables
 from opensqt.backtest.integer.ordinary import REASONS, NotOrdinary, unsupported
-from opensqt.backtest.integer.records import BACK, CROWDED, FINE
+from opensqt.backtest.integer.records import BACK, CROWDED, FINE, TOO_LARGE, WORLD
 from opensqt.backtest.integer.scale import Scale
 from opensqt.backtest.result import BotRun, Fills, Orders, Payments, Result
 from opensqt.backtest.tape import Tape
@@ -48,6 +48,17 @@ def run_integer(case: Case) -> Result:
     if floor["status"] != FINE:
         raise NotOrdinary(REASONS[int(floor["status"])])
     return _result(scale, tape, tables, start_ns=start_ns, end_ns=end_ns)
+
+
+def prepare() -> None:
+    """Compile the engine now, if need be and if there is a compiler: for processes that follow."""
+    try:
+        live = _compiled()
+    except NotOrdinary:
+        return
+    nothing = np.zeros(1, WORLD)
+    nothing["floor"]["status"] = TOO_LARGE  # so that it ends at once
+    live(nothing)
 
 
 def span(tape: Tape) -> tuple[int, int]:

@@ -1,33 +1,18 @@
-"""Finding the next trade that matters: what is done for every trade is done here, and nowhere else.
-
-Prices are looked at in strides, which the compiler turns into vectors.
-"""
+"""Finding the next trade that matters: what is done for every trade is done here, nowhere else."""
 
 from typing import Any
 
 from opensqt.backtest.columns import Ints
 from opensqt.backtest.integer.compiled import part
 
-STRIDE = 32
-
 
 @part
 def next_beyond(prices: Ints, start: int, stop: int, low: int, high: int) -> int:
     """The first of some trades at or below `low`, or at or above `high`; else `stop`."""
-    place = start
-    while place + STRIDE <= stop:
-        beyond = 0
-        for step in range(STRIDE):
-            price = prices[place + step]
-            beyond |= (price <= low) | (price >= high)
-        if beyond:
-            break
-        place += STRIDE
-    while place < stop:
-        price = prices[place]
-        if price <= low or price >= high:
-            return place
-        place += 1
+    for trade in range(start, stop):
+        if low < prices[trade] < high:
+            continue
+        return trade
     return stop
 
 
@@ -36,15 +21,14 @@ def next_outside(  # noqa: PLR0917  # the bid is made of two columns
     prices: Ints, makers: Any, start: int, stop: int, low: int, high: int
 ) -> int:
     """The first of some trades that leave the best bid below `low` or above `high`; else `stop`."""
-    place = start
-    while True:
-        place = next_beyond(prices, place, stop, low, high + 1)
-        if place == stop:
-            return stop
-        bid = prices[place] - (not makers[place])
+    for trade in range(start, stop):
+        price = prices[trade]
+        if low < price <= high:  # whether it hit the bid or the ask
+            continue
+        bid = price - (1 - makers[trade])
         if bid < low or bid > high:
-            return place
-        place += 1
+            return trade
+    return stop
 
 
 @part

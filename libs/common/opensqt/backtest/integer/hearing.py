@@ -4,7 +4,6 @@ from opensqt.backtest.integer.compiled import Record, part
 from opensqt.backtest.integer.records import (
     ANSWERS,
     BUY,
-    CLOSE,
     ENDED,
     FILLS,
     GONE,
@@ -74,7 +73,7 @@ def _end(w: Record, number: int) -> None:
     """An order has ended; its slot is free, and waits if it holds something."""
     bot, order = w.bot, order_at(w, number)
     slot = slot_at(w, order.level)
-    if order.kind != CLOSE:
+    if order.kind == OPEN:
         left = order.quantity - order.heard
         if order.side == BUY:
             bot.buying -= left
@@ -83,12 +82,28 @@ def _end(w: Record, number: int) -> None:
     order.known = ENDED
     slot.order, slot.blocked_ns = NONE, 0
     slot.cycle += 1
-    place = 0
-    while number_at(w.mine, place) != number:
-        place += 1
     bot.live -= 1
-    for later in range(place, bot.live):
-        put(w.mine, later, number_at(w.mine, later + 1))
+    bot.doomed -= order.doomed
+    _unlink(w, number)
+    if order.kind == OPEN:
+        bot.openings -= 1
+        last = number_at(w.openings, bot.openings)
+        put(w.openings, order.place, last)
+        order_at(w, last).place = order.place
     if slot.held:
+        bot.wait_known = 0
         put(w.waiting, bot.waiting, order.level)
         bot.waiting += 1
+
+
+@part
+def _unlink(w: Record, number: int) -> None:
+    bot, order = w.bot, order_at(w, number)
+    if order.older == NONE:
+        bot.oldest = order.newer
+    else:
+        order_at(w, order.older).newer = order.newer
+    if order.newer == NONE:
+        bot.newest = order.older
+    else:
+        order_at(w, order.newer).older = order.older

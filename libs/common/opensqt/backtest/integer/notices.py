@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 
-_listeners: list[Callable[[], None]] = []
+_listeners: set[Callable[[], None]] = set()
 
 
 def tell_of_compiling(listener: Callable[[], None]) -> None:
     """Call `listener` when the engine has to be compiled, which takes a while; once."""
-    _listeners.append(listener)
+    _listeners.add(listener)
 
 
 def compiling() -> None:

@@ -8,7 +8,7 @@ from opensqt.backtest.integer.records import BUY, FAR, SELL
 from opensqt.backtest.integer.tables import number_at, slot_at
 from opensqt.backtest.integer.wishes import occupied
 
-STEPS_MAX = 64
+STEPS_MAX = 16
 """Levels that a band reaches beyond the market's own, at most."""
 
 
@@ -29,9 +29,11 @@ def find_band(w: Record, now_ns: int) -> None:
     cell = (bot.bid - grid.anchor) // grid.interval
     low = grid.anchor + (cell - down) * grid.interval
     high = grid.anchor + (cell + up + 1) * grid.interval - 1
-    bot.low, bot.high = low, high
-    for place in range(bot.waiting):
-        _await(w, number_at(w.waiting, place), now_ns)
+    if not bot.wait_known:
+        bot.wait_low, bot.wait_high, bot.wait_known = 0, FAR, 1
+        for place in range(bot.waiting):
+            _await(w, number_at(w.waiting, place), now_ns)
+    bot.low, bot.high = max(low, bot.wait_low), min(high, bot.wait_high)
 
 
 @part
@@ -96,9 +98,9 @@ def _await(w: Record, index: int, now_ns: int) -> None:
         nearest = slot.exit - grid.sell_reach
         if slot.exit < enough:
             nearest = max(nearest, enough)
-        bot.high = min(bot.high, nearest - 2)
+        bot.wait_high = min(bot.wait_high, nearest - 2)
     elif slot.exit >= max(enough, 1):
         if bot.bid < enough:
-            bot.high = min(bot.high, enough - 1)
+            bot.wait_high = min(bot.wait_high, enough - 1)
         else:
-            bot.low = max(bot.low, slot.exit + grid.buy_reach + 1)
+            bot.wait_low = max(bot.wait_low, slot.exit + grid.buy_reach + 1)

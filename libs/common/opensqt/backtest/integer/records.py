@@ -82,13 +82,16 @@ none; `least_notional`: of a closing order; sizes of a step and of the tape's un
 is counted in; fees as parts of `fee_whole`, maintenance margin as `upkeep` of `upkeep_whole`."""
 
 BOT: Final = _numbers(
-    "bid", "heard", "position", "buying", "selling", "live", "pending", "born", "orders",
-    "waiting", "blocked", "top", "bottom", "wanted", "farthest_buy", "farthest_sell",
-    "low", "high", "wakes_ns", "acted",
+    "bid", "heard", "position", "buying", "selling", "live", "pending", "doomed", "oldest",
+    "newest", "openings", "born", "orders", "waiting", "wait_known", "wait_low", "wait_high",
+    "blocked", "top", "bottom", "wanted", "farthest_buy", "farthest_sell", "low", "high",
+    "wakes_ns", "acted",
 )  # fmt: skip
-"""What the bot knows. `buying`, `selling`: what holdings and openings of a side come to; `waiting`:
-slots that hold something and have no order; `top`, `bottom`: the nearest levels of its windows;
-`low`, `high`: the bids between which, themselves included, it has nothing to do."""
+"""What the bot knows. `buying`, `selling`: what holdings and openings of a side come to; `oldest`,
+`newest`: its live orders, linked; `waiting`: slots that hold something and have no order, none of
+which wants one as long as the bid is from `wait_low` to `wait_high`, if that is known; `top`,
+`bottom`: the nearest levels of its windows; `low`, `high`: the bids between which, themselves
+included, it has nothing to do."""
 
 FLOOR: Final = _numbers(
     "happened", "last", "bid", "bids", "asks", "bid_notional", "ask_notional", "held", "cost",
@@ -113,10 +116,11 @@ SLOT: Final = _numbers(
 
 ORDER: Final = _numbers(
     "level", "side", "kind", "cycle", "price", "quantity", "decided_ns", "placed_ns", "ended_ns",
-    "end", "filled", "ahead", "known", "heard", "doomed",
+    "end", "filled", "ahead", "known", "heard", "doomed", "older", "newer", "place",
 )  # fmt: skip
 """`filled`: at the exchange; `known`, `heard`: its standing and how much has filled, as the bot has
-heard; `doomed`: its cancel was sent."""
+heard; `doomed`: its cancel was sent; `older`, `newer`: the live orders beside it; `place`: where it
+is among the openings."""
 
 FILL: Final = _numbers("order", "time_ns", "price", "quantity", "maker", "fee", "realised")
 PAYMENT: Final = _numbers("time_ns", "rate", "position", "amount")
@@ -139,7 +143,7 @@ WORLD: Final = np.dtype(
             (name, np.int64)
             for name in (
                 "slots", "orders", "fills", "payments", "letters", "post", "alarms", "wishes",
-                "bids", "asks", "mine", "leaving", "waiting", "blocked",
+                "bids", "asks", "openings", "leaving", "waiting", "blocked",
                 "times", "rows", "prices", "quantities", "makers", "trades",
                 "funding_times", "funding_rates", "funding_places", "fundings",
                 "orders_room", "fills_room", "letters_room", "alarms_room", "wishes_room",
@@ -149,6 +153,6 @@ WORLD: Final = np.dtype(
 )  # fmt: skip
 """All of it: what there is one of, where the tables are, and how many rows some have room for.
 
-`bids`, `asks`: numbers of the orders that rest, the next to fill last; `mine`: of the bot's live
-orders, oldest first; `leaving`: of those that a decision cancels; `waiting`, `blocked`: indices of
+`bids`, `asks`: numbers of the orders that rest, the next to fill last; `openings`: of the bot's
+live ones that open; `leaving`: of those that a decision cancels; `waiting`, `blocked`: indices of
 slots; `funding_places`: the trade before which each funding is settled."""

@@ -34,7 +34,8 @@ def collect(w: Record, now_ns: int) -> int:
     """Put what is wanted into the wishes; how many there are."""
     grid, bot = w.grid, w.bot
     count = 0
-    for place in range(bot.waiting):
+    far = bot.wait_known and bot.wait_low <= bot.bid <= bot.wait_high
+    for place in range(0 if far else bot.waiting):
         count += _closing(w, number_at(w.waiting, place), now_ns, count)
     if grid.buys:
         count = _openings(w, BUY, now_ns, count)

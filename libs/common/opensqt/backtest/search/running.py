@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from opensqt.backtest.integer.engine import prepare
 from opensqt.backtest.search.preparing import Prepared
 from opensqt.backtest.search.searching import Watch, WindowFinding, search
 from opensqt.backtest.search.shared_tape import SharedTape
@@ -48,6 +49,7 @@ def _working(prepared: Prepared, workers: int, cluster: str | None) -> Iterator[
         elif workers == 1:
             working = InProcess(prepared.setup)
         else:
+            prepare()  # rather than each of them at the same time
             directory = Path(stack.enter_context(TemporaryDirectory(prefix="opensqt-search-")))
             shared = SharedTape.write(prepared.tape, directory)
             working = Processes(replace(prepared.setup, tape=shared), workers)
