@@ -3,8 +3,10 @@
 import os
 from pathlib import Path
 
+import dask
 import pytest
 
+from opensqt.backtest.search import cluster
 from opensqt.backtest.search.cluster import LOCAL, ClusterWorkers
 from opensqt.backtest.search.cluster_errors import ClusterError
 from opensqt.backtest.search.kinds import SamplerKind
@@ -38,12 +40,15 @@ def test_a_worker_of_the_cluster_that_dies_loses_nothing(tmp_path: Path) -> None
     assert (tmp_path / "died").exists()
 
 
-def test_a_point_that_kills_worker_after_worker_is_told() -> None:
+def test_a_point_that_kills_worker_after_worker_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "LOOK_S", 0.1)
     what = plan(trials=12, batch=12, space=SMALL)
     (calm,) = found(what)
     victim = next(t for t in calm.trials if t.outcome.status is Status.JUDGED)
     killers = frozenset({what.space.settings(victim.point)["x"]})
-    (finding,) = on_cluster(what, Hill(killers=killers, parent=os.getpid()))
+    # Dask would give up a worker that is away when it looks, which ours are while they start again.
+    with dask.config.set({"distributed.deploy.lost-worker-timeout": "1ms"}):
+        (finding,) = on_cluster(what, Hill(killers=killers, parent=os.getpid()))
     died = [t for t in finding.trials if t.outcome.status is Status.DIED]
     assert {what.space.settings(t.point)["x"] for t in died} == killers
     rest = [t for t in calm.trials if what.space.settings(t.point)["x"] not in killers]

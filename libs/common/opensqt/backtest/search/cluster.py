@@ -4,8 +4,10 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError
+from contextlib import ExitStack
 from typing import Any, Final
 
+import dask
 from distributed import Client, Future, KilledWorker, LocalCluster, WorkerPlugin, wait
 
 from opensqt.backtest.search.cluster_errors import ClusterError
@@ -20,6 +22,10 @@ LOOK_S: Final = 5
 ALONE_S: Final = 60
 """How long a cluster may be without workers; they may be about to be restarted."""
 PLUGIN: Final = "opensqt-search"
+_PATIENCE: Final = {"distributed.deploy.lost-worker-timeout": "1000d"}
+"""Of a local cluster, how long after a worker's death it is looked whether it is there, and is given
+up for good when it is not. By then it may have come back, died of the same task again, and be just
+starting once more. So nobody looks: the processes that restart workers do not tire."""
 
 
 class ClusterWorkers:
@@ -47,7 +53,9 @@ class ClusterWorkers:
         connect_timeout_s: float = CONNECT_TIMEOUT_S,
     ) -> None:
         self._local: LocalCluster | None = None
+        self._settings = ExitStack()
         if address == LOCAL:
+            self._settings.enter_context(dask.config.set(_PATIENCE))
             self._local = LocalCluster(
                 n_workers=local_workers,
                 threads_per_worker=1,
@@ -58,6 +66,7 @@ class ClusterWorkers:
         try:
             self._client = Client(self._local or address, timeout=connect_timeout_s)
         except (OSError, ValueError) as error:
+            self._settings.close()
             raise ClusterError(f"no Dask scheduler answers at {address}: {error}") from None
         try:
             self._client.wait_for_workers(1, timeout=connect_timeout_s)
@@ -94,6 +103,7 @@ class ClusterWorkers:
         self._client.close()
         if self._local:
             self._local.close()
+        self._settings.close()
 
     def _run(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, Outcome | None]]:
         """Outcomes as they come; None: its worker died, several times."""
