@@ -23,9 +23,9 @@ ALONE_S: Final = 60
 """How long a cluster may be without workers; they may be about to be restarted."""
 PLUGIN: Final = "opensqt-search"
 _PATIENCE: Final = {"distributed.deploy.lost-worker-timeout": "1000d"}
-"""Of a local cluster, how long after a worker's death it is looked whether it is there, and is given
-up for good when it is not. By then it may have come back, died of the same task again, and be just
-starting once more. So nobody looks: the processes that restart workers do not tire."""
+"""Of a local cluster, how long after a worker's death it is looked whether it is there, and is
+given up for good when it is not. By then it may have come back, died of the same task again, and be
+just starting once more. So nobody looks: the processes that restart workers do not tire."""
 
 
 class ClusterWorkers:
