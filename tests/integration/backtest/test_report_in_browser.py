@@ -1,4 +1,4 @@
-"""The report in a real browser: every plot is drawn, nothing is fetched, nothing fails."""
+"""The pages in a real browser: every plot is drawn, nothing is fetched, nothing fails."""
 
 import os
 import re
@@ -7,18 +7,25 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from opensqt.backtest.case import Mode
+from opensqt.backtest.markets import DEFAULT_MARKETS
 from opensqt.backtest.report.contents import Contents
 from opensqt.backtest.report.page import write_page
 from opensqt.backtest.run import run
+from opensqt.cli.app import app
 from opensqt.runtime.backtest_config import BacktestConfig
 from opensqt.testing.tapes import random_case
 
 pytestmark = pytest.mark.integration
 
+ROOT = Path(__file__).resolve().parents[3]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
-PLOTS = 8
+PLOTS = 9
+DARK = "--blink-settings=preferredColorScheme=0"
+TEXT_ON_DARK = "fill: rgb(203, 213, 225)"
+"""What `page.html` gives to the plots' text; the browser writes colours so."""
 OFFLINE = (
     "--headless",
     "--disable-gpu",
@@ -47,6 +54,26 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("report") / "report.html"
     write_page(path, Contents.of(case, run(case, mode=Mode.EVERY), BacktestConfig()))
     return path
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a search with one plot for each of two settings."""
+    home = tmp_path_factory.mktemp("search")
+    page, space, assume = home / "search.html", home / "space.yaml", home / "assume.yaml"
+    space.write_text(
+        "space: {grid.interval: {choices: [50, 100]}, grid.buy_levels: {low: 2, high: 3}}\n"
+        "objectives: {return_per_day: maximise, max_drawdown_share: minimise}\n"
+    )
+    assume.write_text("latency: {market: 0, order: 0, report: 0}\n")
+    files = {"config": ROOT / "config/bot.example.yaml", "space": space, "assume": assume}
+    files |= {"data": ROOT / "recordings/btcusdt_perp_1m_20250603.csv.gz", "report": page}
+    files |= {"study": home / "kept.study", "markets": ROOT / DEFAULT_MARKETS}
+    options = [text for name, path in files.items() for text in (f"--{name}", str(path))]
+    asked = ["optimize", *options, "--sampler", "grid", "--workers", "1"]
+    done = CliRunner().invoke(app, asked)
+    assert done.exit_code == 0, done.output
+    return page
 
 
 def opened(browser: str, report: Path, tmp_path: Path, *options: str) -> tuple[str, str]:
@@ -81,6 +108,21 @@ def test_every_plot_is_drawn(browser: str, report: Path, tmp_path: Path, window:
     widths = [float(w) for w in re.findall(r'<svg class="main-svg"[^>]* width="([\d.]+)"', dom)]
     assert widths
     assert max(widths) <= int(window.split(",", maxsplit=1)[0])
+
+
+@pytest.mark.parametrize("scheme", [(), (DARK,)])
+def test_plots_have_the_colours_of_the_page(
+    browser: str, report: Path, tmp_path: Path, scheme: tuple[str, ...]
+) -> None:
+    dom, _ = opened(browser, report, tmp_path, "--dump-dom", *scheme)
+    assert (TEXT_ON_DARK in dom) is bool(scheme)
+
+
+def test_the_page_of_a_search_is_drawn(browser: str, searched: Path, tmp_path: Path) -> None:
+    dom, said = opened(browser, searched, tmp_path, "--dump-dom", "--window-size=520,900")
+    # The Pareto front, one plot for each of two settings, and the course of the search.
+    assert len(re.findall(r'class="plot js-plotly-plot"', dom)) == 4
+    assert not [line for line in said.splitlines() if "CONSOLE" in line]
 
 
 def test_it_can_be_looked_at(browser: str, report: Path, tmp_path: Path) -> None:
