@@ -5,15 +5,17 @@ import hashlib
 import io
 import json
 import zipfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from decimal import Decimal as D
 from pathlib import Path
 
+import aiohttp
 import pytest
 from aiohttp import web
 from click.testing import Result
 from typer.testing import CliRunner
 
+from opensqt.backtest.download import archive as archive_module
 from opensqt.backtest.download import pages as pages_module
 from opensqt.backtest.download.pages import HEADINGS, Asked, Pages, open_exchange
 from opensqt.backtest.download.part import Part
@@ -256,13 +258,41 @@ def names_in(folder: Path) -> list[str]:
     return sorted(file.name for file in folder.iterdir())
 
 
+Fault = Callable[[web.Request, bytes], Awaitable[web.StreamResponse]]
+
+
+def status(code: int, **headers: str) -> Fault:
+    async def answer(_request: web.Request, _body: bytes) -> web.StreamResponse:
+        return web.Response(
+            status=code, headers={k.replace("_", "-"): v for k, v in headers.items()}
+        )
+
+    return answer
+
+
+async def cut_short(request: web.Request, body: bytes) -> web.StreamResponse:
+    """The connection ends before all that was announced has come."""
+    answer = web.StreamResponse(headers={"Content-Length": str(len(body))})
+    await answer.prepare(request)
+    await answer.write(body[: len(body) // 2])
+    assert request.transport is not None
+    request.transport.close()
+    return answer
+
+
+async def half(_request: web.Request, body: bytes) -> web.StreamResponse:
+    """Half of it, as if it were all."""
+    return web.Response(body=body[: len(body) // 2])
+
+
 class ArchiveHost:
-    """Files by their path, each with a checksum; what is listed in `faults` fails once."""
+    """Files by their path, each with a checksum; `faults` come before them."""
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
         self.asked: list[str] = []
-        self.faults: list[str] = []
+        self.faults: dict[str, list[Fault]] = {}
+        """By path, how the next requests for it fail."""
 
     def add(self, path: str, table: str, *, checksum: str | None = None) -> None:
         packed = io.BytesIO()
@@ -273,12 +303,11 @@ class ArchiveHost:
         self.files[path] = body
         self.files[f"{path}.CHECKSUM"] = f"{digest}  {path}\n".encode()
 
-    async def answer(self, request: web.Request) -> web.Response:
+    async def answer(self, request: web.Request) -> web.StreamResponse:
         path = request.path.lstrip("/")
         self.asked.append(path)
-        if path in self.faults:
-            self.faults.remove(path)
-            return web.Response(status=503)
+        if self.faults.get(path):
+            return await self.faults[path].pop(0)(request, self.files[path])
         if path not in self.files:
             return web.Response(status=404)
         return web.Response(body=self.files[path])
@@ -326,7 +355,7 @@ async def test_archives_by_month_and_by_day(
         "monthly/fundingRate/BTCUSDT/BTCUSDT-fundingRate-2025-05.zip",
         f"calc_time,funding_interval_hours,last_funding_rate\n{MAY_MS},8,0.0001\n",
     )
-    host.faults.append(f"daily/{folder}-2025-06-01.zip")
+    host.faults[f"daily/{folder}-2025-06-01.zip"] = [status(503)]
     words = ["BTCUSDT", "--archive", "--url", url, "--from", START, "--out", str(tmp_path)]
     answer = await asyncio.to_thread(run, *words, "--to", "2025-06-03", "--json")
     assert answer.exit_code == 1
@@ -357,6 +386,129 @@ async def test_a_month_that_is_not_there_yet_is_got_by_days(
     answer = await asyncio.to_thread(run, *words, "--from", START, "--to", "2025-06-01")
     assert answer.exit_code == 0, answer.output
     assert len(read_tape(tmp_path, INSTRUMENT).trades) == 31
+
+
+ONE_DAY = "daily/klines/BTCUSDT/1m/BTCUSDT-1m-2025-05-01.zip"
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Attempts without waiting between them."""
+    monkeypatch.setattr(archive_module.Archive.__init__, "__kwdefaults__", {"backoff_s": 0})
+
+
+async def one_day(url: str, folder: Path) -> Result:
+    words = ["BTCUSDT", "--archive", "--url", url, "--kind", "candles", "--out", str(folder)]
+    return await asyncio.to_thread(run, *words, "--from", START, "--to", "2025-05-02")
+
+
+@pytest.mark.parametrize(
+    "faults",
+    [
+        [status(429, Retry_After="0"), status(429)],
+        [status(500), status(502), status(503), status(504)],
+        [cut_short, cut_short],
+        [status(408)],
+    ],
+)
+@pytest.mark.parametrize("of", ["", ".CHECKSUM"])
+@pytest.mark.usefixtures("at_once")
+async def test_what_passes_is_asked_for_again(
+    archive: tuple[ArchiveHost, str],
+    tmp_path: Path,
+    faults: list[Fault],
+    of: str,
+) -> None:
+    host, url = archive
+    host.add(ONE_DAY, day_of_candles(0))
+    host.faults[ONE_DAY + of] = list(faults)
+    answer = await one_day(url, tmp_path)
+    assert answer.exit_code == 0, answer.output
+    assert host.asked.count(ONE_DAY + of) == len(faults) + 1
+    assert names_in(tmp_path) == ["BTCUSDT-1m-2025-05-01.zip"]
+    assert (tmp_path / "BTCUSDT-1m-2025-05-01.zip").read_bytes() == host.files[ONE_DAY]
+
+
+@pytest.mark.parametrize(
+    ("faults", "code", "said"),
+    [
+        ([status(503)] * 9, 3, "no answer after 5 attempts: 503"),
+        ([cut_short] * 9, 3, "no answer after 5 attempts"),
+        ([status(403)] * 9, 1, "refused with 403 Forbidden"),
+        ([half], 1, "but the archive's is "),
+    ],
+)
+@pytest.mark.usefixtures("at_once")
+async def test_what_does_not_pass_leaves_nothing_and_is_got_by_the_same_command_later(
+    archive: tuple[ArchiveHost, str],
+    tmp_path: Path,
+    faults: list[Fault],
+    code: int,
+    said: str,
+) -> None:
+    host, url = archive
+    host.add(ONE_DAY, day_of_candles(0))
+    host.faults[ONE_DAY] = list(faults)
+    answer = await one_day(url, tmp_path)
+    assert answer.exit_code == code, answer.output
+    assert said in answer.stderr
+    assert "give the same command again to go on" in answer.stderr
+    assert names_in(tmp_path) == []
+    host.faults.clear()
+    assert (await one_day(url, tmp_path)).exit_code == 0
+
+
+@pytest.mark.parametrize("checksum", [b"", b" \n", None])
+async def test_a_file_whose_checksum_is_missing_is_not_kept(
+    archive: tuple[ArchiveHost, str], tmp_path: Path, checksum: bytes | None
+) -> None:
+    host, url = archive
+    host.add(ONE_DAY, day_of_candles(0))
+    if checksum is None:
+        del host.files[f"{ONE_DAY}.CHECKSUM"]
+    else:
+        host.files[f"{ONE_DAY}.CHECKSUM"] = checksum
+    answer = await one_day(url, tmp_path)
+    assert answer.exit_code == 1
+    assert "but the archive's is none" in answer.stderr
+    assert names_in(tmp_path) == []
+
+
+async def test_a_download_that_is_stopped_in_a_file_leaves_none_of_it(
+    archive: tuple[ArchiveHost, str], tmp_path: Path
+) -> None:
+    host, url = archive
+    stalled = asyncio.Event()
+
+    async def stall(request: web.Request, body: bytes) -> web.StreamResponse:
+        answer = web.StreamResponse(headers={"Content-Length": str(len(body))})
+        await answer.prepare(request)
+        await answer.write(body[:9])
+        stalled.set()
+        await asyncio.sleep(60)
+        return answer
+
+    second = ONE_DAY.replace("-01.zip", "-02.zip")
+    for day, path in enumerate((ONE_DAY, second)):
+        host.add(path, day_of_candles(day))
+    host.faults[second] = [stall]
+    async with aiohttp.ClientSession() as session:
+        getting = asyncio.create_task(
+            archive_module.Archive(session, url).fetch(
+                "BTCUSDT",
+                Wanted.CANDLES,
+                start_ns=MAY_MS * 10**6,
+                end_ns=(MAY_MS + 2 * DAY_MS) * 10**6,
+                interval="1m",
+                folder=tmp_path,
+                progress=lambda _name: None,
+            )
+        )
+        await stalled.wait()
+        getting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await getting
+    assert names_in(tmp_path) == ["BTCUSDT-1m-2025-05-01.zip"]
 
 
 async def test_a_file_that_does_not_fit_its_checksum_is_not_kept(

@@ -7,7 +7,7 @@ again. The files are kept as they are, since a backtest reads them.
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -21,7 +21,11 @@ ARCHIVE_URL: Final = "https://data.binance.vision/data/futures/um"
 """Binance's archive of its USD-M futures."""
 ATTEMPTS: Final = 5
 BACKOFF_S: Final = 0.5
-TIMEOUT_S: Final = 300.0
+WAIT_S_MAX: Final = 60.0
+"""When a host says how long to wait, so long at most."""
+TIMEOUT: Final = aiohttp.ClientTimeout(total=None, sock_connect=30, sock_read=60)
+"""Of silence. A month of trades may take as long as it takes."""
+_PIECE_BYTES: Final = 1 << 20
 _FOLDERS: Final = {
     Wanted.CANDLES: "klines",
     Wanted.TRADES: "aggTrades",
@@ -29,6 +33,8 @@ _FOLDERS: Final = {
     Wanted.MARK: "markPriceKlines",
 }
 _NOT_FOUND: Final = 404
+_REFUSALS: Final = frozenset(range(400, 500)) - {_NOT_FOUND, 408, 425, 429}
+"""Answers that another attempt does not change."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,38 +130,65 @@ class Archive:
 
     async def _get(self, file: ArchiveFile, path: Path) -> bool:
         url = file.url(self._base_url)
-        body = await self._body(url)
-        if body is None:
-            return False
-        checksum = await self._body(f"{url}.CHECKSUM")
-        found = hashlib.sha256(body).hexdigest()
-        told = checksum.decode("ascii", "replace").split()[0] if checksum else ""
-        if found != told:
-            raise DownloadError(f"{url}: its checksum is {found}, but the archive says {told!r}")
         beside = path.with_name(f".{path.name}.part")
-        beside.write_bytes(body)
-        beside.replace(path)
+        try:
+            found = await self._again(url, lambda answer: _save(answer, beside))
+            if found is None:
+                return False
+            checksum = await self._again(f"{url}.CHECKSUM", lambda answer: answer.text("latin-1"))
+            told = (checksum or "").split()[:1] or ["none"]
+            if found != told[0]:
+                raise DownloadError(
+                    f"{url}: its checksum is {found}, but the archive's is {told[0]}"
+                )
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
         return True
 
-    async def _body(self, url: str) -> bytes | None:
-        """What is at an address; None when nothing is."""
+    async def _again(
+        self, url: str, take: Callable[[aiohttp.ClientResponse], Awaitable[str]]
+    ) -> str | None:
+        """What is taken of an answer; None when nothing is at the address.
+
+        Raises:
+            DownloadError: There is no answer after several attempts, or a refusal.
+        """
         wait_s = self._backoff_s
         for attempt in range(1, ATTEMPTS + 1):
+            told_s = 0.0
             try:
-                async with self._session.get(
-                    url, timeout=aiohttp.ClientTimeout(total=TIMEOUT_S)
-                ) as answer:
+                async with self._session.get(url, timeout=TIMEOUT) as answer:
                     if answer.status == _NOT_FOUND:
                         return None
+                    if answer.status in _REFUSALS:
+                        raise DownloadError(f"{url}: refused with {answer.status} {answer.reason}")
+                    told_s = _told_to_wait_s(answer)
                     answer.raise_for_status()
-                    return await answer.read()
+                    return await take(answer)
             except (aiohttp.ClientError, TimeoutError) as error:
                 if attempt == ATTEMPTS:
                     text = f"{url}: no answer after {ATTEMPTS} attempts: {error}"
                     raise DownloadError(text, unreachable=True) from error
-            await asyncio.sleep(wait_s)
+            await asyncio.sleep(max(wait_s, told_s))
             wait_s *= 2
         raise AssertionError("the last attempt returns or raises")
+
+
+async def _save(answer: aiohttp.ClientResponse, path: Path) -> str:
+    """Write a body to a file; returns its checksum."""
+    digest = hashlib.sha256()
+    with path.open("wb") as file:  # nobody else waits
+        async for piece in answer.content.iter_chunked(_PIECE_BYTES):
+            digest.update(piece)
+            file.write(piece)
+    return digest.hexdigest()
+
+
+def _told_to_wait_s(answer: aiohttp.ClientResponse) -> float:
+    """What a busy host asks for, within reason."""
+    told = answer.headers.get("Retry-After", "")
+    return min(float(told), WAIT_S_MAX) if told.isdecimal() else 0.0
 
 
 def _file(symbol: str, wanted: Wanted, days: tuple[date, ...], interval: str) -> ArchiveFile:
