@@ -1,6 +1,7 @@
 """Openings that pause in a backtest: of every bot of the account, and with every engine."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from decimal import Decimal as D
 
@@ -10,8 +11,9 @@ from opensqt.backtest.case import AccountCase, Case, Latency, Mode
 from opensqt.backtest.exact.every import run_world
 from opensqt.backtest.exact.skipping import run_skipping
 from opensqt.backtest.exact.timeline import Timeline
+from opensqt.backtest.integer.engine import run_integer
+from opensqt.backtest.integer.ordinary import NotOrdinary
 from opensqt.backtest.result import End, Kind, Result
-from opensqt.backtest.run import run
 from opensqt.core.grid.book import Direction
 from opensqt.core.grid.config import GridConfig
 from opensqt.testing.tapes import MS, Walk, random_case, random_cases_together, random_tape
@@ -48,6 +50,25 @@ def poor(seed: int, *, accounts: int = 1) -> Case:
         accounts={bot.account: AccountCase(deposit=D(50) / accounts) for bot in bots},
         latency=Latency(market_ns=20 * MS, order_ns=70 * MS, report_ns=40 * MS),
     )
+
+
+def at_quarters(case: Case, market: int, order: int, report: int) -> Case:
+    """The same, with everything at quarters of a second, as back-offs and pauses are."""
+    tapes = {
+        symbol: replace(
+            tape,
+            **{
+                name: replace(table, time_ns=table.time_ns // QUARTER * QUARTER)
+                for name in ("trades", "quotes", "marks", "fundings")
+                if len(table := getattr(tape, name))
+            },
+        )
+        for symbol, tape in case.tapes.items()
+    }
+    latency = Latency(
+        market_ns=market * QUARTER, order_ns=order * QUARTER, report_ns=report * QUARTER
+    )
+    return replace(case, tapes=tapes, latency=latency)
 
 
 def openings(result: Result, bot: int) -> list[tuple[int, bool]]:
@@ -92,23 +113,34 @@ def test_passing_over_changes_nothing_of_it(mode: Mode, accounts: int) -> None:
 
 @pytest.mark.parametrize(
     ("seed", "quarters"),
-    # Prices that are heard just when a pause ends, changed or not, and were on their way before.
+    # Prices that are heard just when a pause or a back-off ends, changed or not, or just when
+    # another bot hears of a refusal.
     [(6, (12, 1, 0)), (11, (8, 0, 1)), (13, (8, 0, 0)), (15, (8, 0, 0)), (3, (0, 1, 1))],
 )
 def test_nor_does_what_comes_just_when_a_pause_ends(
     seed: int, quarters: tuple[int, int, int]
 ) -> None:
-    case = poor(seed)
-    tapes = {
-        symbol: replace(
-            tape, trades=replace(tape.trades, time_ns=tape.trades.time_ns // QUARTER * QUARTER)
-        )
-        for symbol, tape in case.tapes.items()
-    }
-    market_ns, order_ns, report_ns = (number * QUARTER for number in quarters)
-    latency = Latency(market_ns=market_ns, order_ns=order_ns, report_ns=report_ns)
-    case = replace(case, tapes=tapes, latency=latency)
-    timeline = Timeline.of(tapes)
+    case = at_quarters(poor(seed), *quarters)
+    timeline = Timeline.of(dict(case.tapes))
+    _, every = run_world(case, timeline)
+    assert run_skipping(case, timeline, Mode.SKIP).same_as(every)
+
+
+def test_nor_does_a_refusal_just_when_the_back_off_of_another_bot_ends() -> None:
+    drawn = random_cases_together(548, trades=80)
+    limits = {"C0USDT": 3, "C1USDT": 200}
+    case = at_quarters(
+        replace(
+            drawn,
+            accounts={name: AccountCase(deposit=D(10_000)) for name in drawn.accounts},
+            markets={
+                name: replace(rules, max_open_orders=limits[name])
+                for name, rules in drawn.markets.items()
+            },
+        ),
+        *(12, 0, 12),
+    )
+    timeline = Timeline.of(dict(case.tapes))
     _, every = run_world(case, timeline)
     assert run_skipping(case, timeline, Mode.SKIP).same_as(every)
 
@@ -134,8 +166,8 @@ def little_money(case: Case) -> Case:
 
 
 @pytest.mark.parametrize("short_of", [few_orders, little_money])
-def test_whole_numbers_do_not_compute_what_pauses(short_of: Callable[[Case], Case]) -> None:
-    paused = 0
+def test_whole_numbers_pause_as_well(short_of: Callable[[Case], Case]) -> None:
+    paused = compared = 0
     for seed in range(SEEDS):
         drawn = random_case(seed, trades=60)
         (bot,), ((symbol, tape),) = drawn.bots, drawn.tapes.items()
@@ -149,9 +181,11 @@ def test_whole_numbers_do_not_compute_what_pauses(short_of: Callable[[Case], Cas
                 latency=Latency(),
             )
         )
-        world, _ = run_world(case, Timeline.of(dict(case.tapes)))
+        world, every = run_world(case, Timeline.of(dict(case.tapes)))
         if world.desks[0].brain.openings.pause.until_ns:
             paused += 1
-            with pytest.raises(ValueError, match="mode integer"):
-                run(case, mode=Mode.INTEGER)
+            with suppress(NotOrdinary):  # it is nearly liquidated
+                assert run_integer(case).same_as(every)
+                compared += 1
     assert paused >= SEEDS // 4
+    assert compared > paused // 2

@@ -1,7 +1,7 @@
 """The account at the exchange: position, cost and cash after each fill, fees, funding and margin.
 
-As `core.exchange.account` and `core.exchange.margin` do it, in whole units of money. What margin
-would change, a refusal or a liquidation, ends the run.
+As `core.exchange.account` and `core.exchange.margin` do it, in whole units of money. What comes
+near a liquidation ends the run.
 """
 
 from opensqt.backtest.integer.compiled import Record, part
@@ -11,7 +11,6 @@ from opensqt.backtest.integer.records import (
     FINE,
     LARGEST,
     LOST,
-    MARGIN,
     SELL,
     TOO_LARGE,
 )
@@ -117,7 +116,7 @@ def count_notional(w: Record, number: int, quantity: int) -> None:
 
 @part
 def affords(w: Record, number: int) -> bool:
-    """Whether margin allows an order, which is noted as the end of the run when not."""
+    """Whether margin allows an order."""
     grid, floor, order = w.grid, w.floor, order_at(w, number)
     notional = order.price * order.quantity
     floor.turnover += notional
@@ -140,10 +139,7 @@ def affords(w: Record, number: int) -> bool:
     if float(needed) * grid.lot_money > float(LARGEST):
         stop(w, TOO_LARGE)
         return False
-    if -(-needed * grid.lot_money // grid.leverage) > equity:
-        stop(w, MARGIN)
-        return False
-    return True
+    return bool(-(-needed * grid.lot_money // grid.leverage) <= equity)
 
 
 @part

@@ -15,6 +15,7 @@ from opensqt.backtest.integer.scale import Scale, counted
 from opensqt.backtest.tape import Tape
 from opensqt.core.exchange.rules import Touch
 from opensqt.core.grid.book import Direction
+from opensqt.core.risk.openings import PAUSE_FIRST_NS
 
 LEVELS_MAX: Final = 4_000_000
 """Levels between the lowest and the highest price that a grid may come to."""
@@ -77,6 +78,8 @@ class Tables:
         world["grid"]["levels"] = len(slots)
         bot, floor = world["bot"], world["floor"]
         bot["low"], bot["high"], bot["wakes_ns"] = 1, 0, FAR
+        bot["pause_length"] = bot["pause_next"] = PAUSE_FIRST_NS
+        floor["taken_at"] = NONE
         bot["oldest"] = bot["newest"] = NONE
         bot["farthest_buy"], bot["farthest_sell"] = FAR, -FAR
         floor["cash"], floor["lost_above"], floor["high"] = scale.deposit, FAR, FAR
@@ -137,6 +140,7 @@ def _grid(scale: Scale, tape: Tape, latency: Latency, *, base: int, end_ns: int)
     taker, taker_whole = rules.fees.taker.as_integer_ratio()
     fee_whole = lcm(maker_whole, taker_whole)
     upkeep, upkeep_whole = rules.maintenance_rate.as_integer_ratio()
+    band, band_whole = rules.price_band.as_integer_ratio()
     turnover_max = (LARGEST - abs(scale.deposit)) // scale.lot_money
     numbers = {
         "anchor": scale.anchor,
@@ -169,6 +173,9 @@ def _grid(scale: Scale, tape: Tape, latency: Latency, *, base: int, end_ns: int)
         "fee_whole": fee_whole,
         "upkeep": upkeep,
         "upkeep_whole": upkeep_whole,
+        "band": band,
+        "band_whole": band_whole,
+        "orders_max": rules.max_open_orders,
         "turnover_max": turnover_max,
         "market_ns": latency.market_ns,
         "order_ns": latency.order_ns,

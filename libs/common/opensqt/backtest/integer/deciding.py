@@ -206,7 +206,7 @@ def _place(w: Record, place: int, now_ns: int) -> None:
 
 @part
 def _find_wake(w: Record, now_ns: int) -> None:
-    """Set an alarm for the next slot whose wait ends."""
+    """Set an alarm for when the next wait of a slot, or a pause, ends."""
     bot = w.bot
     bot.wakes_ns = FAR
     kept = 0
@@ -218,5 +218,7 @@ def _find_wake(w: Record, now_ns: int) -> None:
             kept += 1
             bot.wakes_ns = min(bot.wakes_ns, until_ns)
     bot.blocked = kept
-    if kept:
+    if bot.pause_until > now_ns:
+        bot.wakes_ns = min(bot.wakes_ns, bot.pause_until)
+    if bot.wakes_ns < FAR:
         set_alarm(w, bot.wakes_ns)

@@ -11,10 +11,12 @@ from opensqt.backtest.integer.records import (
     OPEN,
     PENDING,
     RESTING,
+    SHORT_OF,
     TAKEN,
 )
 from opensqt.backtest.integer.tables import letter_at, number_at, order_at, put, slot_at
 from opensqt.core.grid.draft import BACKOFF_FIRST_NS, BACKOFF_MAX_NS
+from opensqt.core.risk.openings import PAUSE_FIRST_NS, PAUSE_LAST_NS
 
 DOUBLINGS_MAX = 16
 
@@ -25,18 +27,19 @@ def hear(w: Record, kind: int, place: int) -> None:
     letter = letter_at(w, kind, place)
     number = letter.order
     if kind == FILLS:
-        _hear_fill(w, number, letter.quantity)
+        _hear_fill(w, number, letter.quantity, letter.due_ns)
     elif kind == ANSWERS:
         order, bot = order_at(w, number), w.bot
         if letter.news == TAKEN:
             if order.known == PENDING:
-                order.known = RESTING
-                bot.pending -= 1
+                _hear_taken(w, number, letter.due_ns)
         elif letter.news == GONE:
             _end(w, number)
             slot_at(w, order.level).refusals = 0
         else:
             bot.pending -= 1
+            if letter.news == SHORT_OF:
+                _pause(w, letter.due_ns)
             _end(w, number)
             slot = slot_at(w, order.level)
             slot.refusals += 1
@@ -47,14 +50,13 @@ def hear(w: Record, kind: int, place: int) -> None:
 
 
 @part
-def _hear_fill(w: Record, number: int, quantity: int) -> None:
+def _hear_fill(w: Record, number: int, quantity: int, now_ns: int) -> None:
     bot, order = w.bot, order_at(w, number)
     slot = slot_at(w, order.level)
     signed = quantity * order.side
     order.heard += quantity
     if order.known == PENDING:  # it took, and the answer comes behind
-        order.known = RESTING
-        bot.pending -= 1
+        _hear_taken(w, number, now_ns)
     slot.held += signed
     slot.refusals = 0
     bot.position += signed
@@ -66,6 +68,25 @@ def _hear_fill(w: Record, number: int, quantity: int) -> None:
         bot.buying -= quantity
     if order.heard == order.quantity:
         _end(w, number)
+
+
+@part
+def _hear_taken(w: Record, number: int, now_ns: int) -> None:
+    bot, order = w.bot, order_at(w, number)
+    order.known = RESTING
+    bot.pending -= 1
+    if order.kind == OPEN and now_ns >= bot.pause_until:
+        bot.pause_next = PAUSE_FIRST_NS
+
+
+@part
+def _pause(w: Record, now_ns: int) -> None:
+    """Openings pause, longer with each refusal that comes after a pause: `core.risk.openings`."""
+    bot = w.bot
+    if now_ns >= bot.pause_until:
+        bot.pause_length = bot.pause_next
+        bot.pause_next = min(2 * bot.pause_next, PAUSE_LAST_NS)
+    bot.pause_until = max(bot.pause_until, now_ns + bot.pause_length)
 
 
 @part

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from opensqt.backtest.case import Case
-from opensqt.backtest.integer.records import LOST, MARGIN, TAKES, TIED, TOO_LARGE
+from opensqt.backtest.integer.records import LOST, TIED, TOO_LARGE
 from opensqt.backtest.tape import Tape
 from opensqt.core.exchange.rules import MarketRules
 from opensqt.core.numbers import is_multiple
@@ -12,8 +12,6 @@ from opensqt.engine.bot import Bot
 
 TOO_LARGE_REASON: Final = "amounts beyond 64 bits"
 REASONS: Final = {
-    TAKES: "an order takes liquidity",
-    MARGIN: "an order that margin does not allow",
     LOST: "the account comes near its liquidation",
     TOO_LARGE: TOO_LARGE_REASON,
     TIED: "two orders that leave are equally far from the market",
@@ -71,8 +69,6 @@ def _of_bot(bot: Bot) -> Iterator[str]:
 def _of_market(bot: Bot, market: MarketRules) -> Iterator[str]:
     if market.instrument != bot.instrument:
         yield "a bot that takes the instrument for another one"
-    if bot.grid.max_open_orders > market.max_open_orders:
-        yield "a bot that may have more open orders than the exchange takes"
 
 
 def _of_tape(tape: Tape, bot: Bot) -> Iterator[str]:

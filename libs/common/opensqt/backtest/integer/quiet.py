@@ -80,6 +80,8 @@ def _steps_back(w: Record, side: int, now_ns: int) -> int:
 @part
 def _nothing_at(w: Record, level: int, now_ns: int) -> bool:
     grid = w.grid
+    if w.bot.pause_until > now_ns:
+        return True
     index = level - grid.base
     if not 0 <= index < w.grid.levels:
         return False

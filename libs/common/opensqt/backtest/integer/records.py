@@ -51,15 +51,15 @@ CANCEL: Final = 1
 TAKEN: Final = 2
 NOT_TAKEN: Final = 3
 GONE: Final = 4
+SHORT_OF: Final = 5
+"""Not taken, for want of what any other opening would need, too."""
 
 FINE: Final = 0
 """What ends a run that is not ordinary; `ordinary.REASONS` says it in words."""
-TAKES: Final = 1
-MARGIN: Final = 2
-LOST: Final = 3
-TOO_LARGE: Final = 4
-TIED: Final = 5
-BACK: Final = 6
+LOST: Final = 1
+TOO_LARGE: Final = 2
+TIED: Final = 3
+BACK: Final = 4
 """Times or rows of the trades go back."""
 CROWDED: Final = -1
 """A table is full: the run goes on when it is larger."""
@@ -74,7 +74,8 @@ GRID: Final = _numbers(
     "bound", "skew",
     "buy_reach", "sell_reach", "least", "most", "least_notional", "post_only", "neutral",
     "touch", "bounded", "step_size", "unit_size", "depth", "leverage", "lot_money", "booked_money",
-    "maker_fee", "taker_fee", "fee_whole", "upkeep", "upkeep_whole", "turnover_max",
+    "maker_fee", "taker_fee", "fee_whole", "upkeep", "upkeep_whole", "band", "band_whole",
+    "orders_max", "turnover_max",
     "market_ns", "order_ns", "report_ns", "end_ns",
 )  # fmt: skip
 """A grid and its market. `base`: the level of the first slot; `bound`: the largest position, 0 for
@@ -85,7 +86,7 @@ BOT: Final = _numbers(
     "bid", "heard", "position", "buying", "selling", "live", "pending", "doomed", "oldest",
     "newest", "openings", "born", "orders", "waiting", "wait_known", "wait_low", "wait_high",
     "blocked", "top", "bottom", "wanted", "farthest_buy", "farthest_sell", "low", "high",
-    "wakes_ns", "acted",
+    "wakes_ns", "pause_until", "pause_length", "pause_next", "acted",
 )  # fmt: skip
 """What the bot knows. `buying`, `selling`: what holdings and openings of a side come to; `oldest`,
 `newest`: its live orders, linked; `waiting`: slots that hold something and have no order, none of
@@ -94,12 +95,13 @@ which wants one as long as the bid is from `wait_low` to `wait_high`, if that is
 included, it has nothing to do."""
 
 FLOOR: Final = _numbers(
-    "happened", "last", "bid", "bids", "asks", "bid_notional", "ask_notional", "held", "cost",
-    "cash", "turnover", "lost_below", "lost_above", "low", "high", "fills", "payments", "alarms",
-    "status",
+    "happened", "last", "bid", "bids", "asks", "bid_notional", "ask_notional", "bought", "sold",
+    "taken_at", "held", "cost", "cash", "turnover", "lost_below", "lost_above", "low", "high",
+    "fills", "payments", "alarms", "status",
 )  # fmt: skip
 """What the exchange has. `bids`, `asks`: how many orders rest; their notional as far as it needs
-margin; `low`, `high`: a trade at or beyond them may change something."""
+margin; `bought`, `sold`: how many steps orders took of the market since its trade number
+`taken_at`; `low`, `high`: a trade at or beyond them may change something."""
 
 CLOCK: Final = _numbers(
     "trades", "fundings", "heard", "touch_at", "touched", "touch_known", "listen_at",

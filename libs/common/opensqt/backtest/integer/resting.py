@@ -30,8 +30,8 @@ from opensqt.backtest.integer.records import (
     REFUSED,
     RESTS,
     SELL,
+    SHORT_OF,
     TAKEN,
-    TAKES,
     UNTOLD,
 )
 from opensqt.backtest.integer.tables import number_at, order_at, put
@@ -53,21 +53,82 @@ def carry_out(w: Record, number: int, news: int, now_ns: int) -> None:
 
 @part
 def _place(w: Record, number: int, now_ns: int) -> None:
-    grid, floor, order = w.grid, w.floor, order_at(w, number)
-    crosses = order.price > floor.bid if order.side == BUY else order.price <= floor.bid
-    if crosses:
-        if not grid.post_only:
-            stop(w, TAKES)
+    order = order_at(w, number)
+    refusal = _refusal(w, number)
+    if refusal:
         order.end, order.ended_ns = REFUSED, now_ns
-        send(w, ANSWERS, now_ns, number, NOT_TAKEN, 0)
-        return
-    if not affords(w, number):
+        send(w, ANSWERS, now_ns, number, refusal, 0)
         return
     order.end, order.placed_ns = RESTS, now_ns
-    _rest(w, number)
     count_notional(w, number, order.quantity)
+    if _crosses(w, number):
+        _take(w, number, now_ns)
+    if order.end == RESTS:
+        _rest(w, number)
     send(w, ANSWERS, now_ns, number, TAKEN, 0)
     find_reach(w)
+
+
+@part
+def _refusal(w: Record, number: int) -> int:
+    """Why the exchange does not take an order, as `core.exchange.checks` asks; 0: it does."""
+    grid, floor, order = w.grid, w.floor, order_at(w, number)
+    if order.side == BUY:
+        highest = floor.last * (grid.band_whole + grid.band) // grid.band_whole
+        too_far = order.price > highest
+    else:
+        lowest = -(-floor.last * (grid.band_whole - grid.band) // grid.band_whole)
+        too_far = order.price < lowest
+    if too_far:
+        return NOT_TAKEN
+    if floor.bids + floor.asks >= grid.orders_max:
+        return SHORT_OF
+    if grid.post_only and _crosses(w, number):
+        return NOT_TAKEN
+    if not affords(w, number):
+        return SHORT_OF
+    return 0
+
+
+@part
+def _crosses(w: Record, number: int) -> bool:
+    order, bid = order_at(w, number), w.floor.bid
+    if order.side == BUY:
+        return bool(order.price > bid)
+    return bool(order.price <= bid)
+
+
+@part
+def _take(w: Record, number: int, now_ns: int) -> None:
+    """Let an order take what the market is assumed to have, tick by tick, as far as its price.
+
+    What was taken since the last trade is gone; and since orders begin at the best price, a count
+    says which that is.
+    """
+    grid, floor, order = w.grid, w.floor, order_at(w, number)
+    each = grid.depth // grid.step_size
+    if floor.taken_at != w.clock.trades:
+        floor.bought, floor.sold, floor.taken_at = 0, 0, w.clock.trades
+    side = order.side
+    best = floor.bid + 1 if side == BUY else floor.bid
+    gone = floor.bought if side == BUY else floor.sold
+    while each and order.filled < order.quantity:
+        price = best + gone // each * side
+        if (price - order.price) * side > 0:
+            break
+        steps = min(each - gone % each, order.quantity - order.filled)
+        gone += steps
+        order.filled += steps
+        count_notional(w, number, -steps)
+        book_fill(w, number, now_ns, price, steps, 0)
+        if order.filled == order.quantity:
+            order.end, order.ended_ns = FILLED, now_ns
+        send(w, FILLS, now_ns, number, 0, steps)
+    if side == BUY:
+        floor.bought = gone
+    else:
+        floor.sold = gone
+    find_loss(w)
 
 
 @part
@@ -86,7 +147,10 @@ def _rest(w: Record, number: int) -> None:
     order.ahead = 0
     if grid.touch == QUEUE:
         best = floor.bid if side == BUY else floor.bid + 1
-        order.ahead = grid.depth if order.price == best else UNTOLD
+        if key == best * side:
+            order.ahead = grid.depth
+        elif key < best * side:  # behind the best price the data does not tell
+            order.ahead = UNTOLD
 
 
 @part

@@ -34,7 +34,6 @@ class Scale:
     booked_money: int
     """The finest money that the exchange books."""
     deposit: int
-    """Rounded down."""
     leverage: int
     max_position: int | None
     least: int
@@ -64,7 +63,7 @@ class Scale:
                 interval=counted(grid.interval, tick, "interval"),
                 lot_money=counted(tick * step, unit, "tick times step"),
                 booked_money=counted(MONEY_STEP, unit, "smallest money"),
-                deposit=int(account.deposit // unit),
+                deposit=counted(account.deposit, unit, "deposit"),
                 leverage=account.leverage_of(bot.symbol),
                 max_position=(
                     None

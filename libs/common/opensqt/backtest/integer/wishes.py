@@ -37,6 +37,8 @@ def collect(w: Record, now_ns: int) -> int:
     far = bot.wait_known and bot.wait_low <= bot.bid <= bot.wait_high
     for place in range(0 if far else bot.waiting):
         count += _closing(w, number_at(w.waiting, place), now_ns, count)
+    if bot.pause_until > now_ns:
+        return count
     if grid.buys:
         count = _openings(w, BUY, now_ns, count)
     if grid.sells:
