@@ -133,9 +133,6 @@ def optimize(
     --data recordings/btcusdt_perp_1m_202505.csv.gz
     --trials 100 --report search.html --write best.yaml
 
-    A twentieth of the time: add --assume with a file that says
-    latency: {market: 0, order: 0, report: 0}
-
     Several objectives, many trials: --sampler evolution --trials 2000
 
     On other machines: --cluster tcp://10.0.0.1:8786
