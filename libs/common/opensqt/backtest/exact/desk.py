@@ -41,7 +41,7 @@ class Desk:
         self.bot = bot
         self.course = course
         self.alarm_ns = 0
-        """When it last asked to be woken."""
+        """When it is to be woken next; 0: nobody has to."""
         self.brain = Brain(
             GridBook(identity=identity, standing=Standing.TRADING),
             config=bot.grid,

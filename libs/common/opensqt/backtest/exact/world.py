@@ -119,10 +119,10 @@ class World:
         hear(key)
         if openings.pause.until_ns != before_ns:
             # The other bots of the account open nothing either, and have nothing to decide now;
-            # they do when that ends.
+            # they do when that ends. An alarm that is due just now has yet to ring.
             for other in self.desks:
                 if other is not desk and other.brain.openings is openings:
-                    self._set_alarm(other, key[0])
+                    self._set_alarm(other, key[0], after_ns=key[0] - 1)
                     self._watch.heard(other)
         self.decide(desk, key[0])
 
@@ -135,7 +135,7 @@ class World:
                 self._send(due_ns, Phase.REQUEST, partial(self._place, desk, order))
             for order in decided.to_cancel:
                 self._send(due_ns, Phase.REQUEST, partial(self._cancel, desk, order))
-        self._set_alarm(desk, now_ns)
+        self._set_alarm(desk, now_ns, after_ns=now_ns)
         self._watch.heard(desk)
 
     def result(self, mode: Mode) -> Result:
@@ -148,11 +148,17 @@ class World:
             acted=self.acted,
         )
 
-    def _set_alarm(self, desk: Desk, now_ns: int) -> None:
+    def _set_alarm(self, desk: Desk, now_ns: int, *, after_ns: int) -> None:
+        """Wake a bot in time, unless an alarm that is due after `after_ns` will."""
         wakes_ns = desk.brain.wakes_ns(now_ns)
-        if wakes_ns is not None and not now_ns < desk.alarm_ns <= wakes_ns:
+        if wakes_ns is not None and not after_ns < desk.alarm_ns <= wakes_ns:
             desk.alarm_ns = wakes_ns
-            self._send(wakes_ns, Phase.WAKE, partial(self.hear, desk, _nothing))
+            self._send(wakes_ns, Phase.WAKE, partial(self._wake, desk))
+
+    def _wake(self, desk: Desk, key: Key) -> None:
+        if desk.alarm_ns == key[0]:
+            desk.alarm_ns = 0
+        self.hear(desk, _nothing, key)
 
     # --- requests, at the exchange ---------------------------------------------------------------
 
