@@ -15,6 +15,9 @@ from typing import Any
 
 import pytest
 
+from opensqt.backtest.recorded_run import Run
+from opensqt.backtest.runfile import read_run
+
 ROOT = Path(__file__).parents[3]
 RECORDING = ROOT / "recordings" / "btcusdt_usdm_20240808.jsonl.gz"
 LINES = 6000
@@ -89,6 +92,18 @@ def test_killed_while_it_trades_it_comes_to_the_same_end(recording: Path, tmp_pa
         process.communicate(timeout=WAIT_S)
     assert killed >= KILLS - 2
     assert finish(begin(recording, checkpoints, "--speed", "0")) == whole
+    uninterrupted = run_of(recording, tmp_path / "whole.sqlite")
+    assert len(uninterrupted.orders) == whole["orders"]
+    assert run_of(recording, checkpoints) == uninterrupted
+
+
+def run_of(recording: Path, checkpoints: Path) -> Run:
+    """Every order and fill of a run that has ended, as its run file tells."""
+    file = checkpoints.with_suffix(".json")
+    process = begin(recording, checkpoints, "--json", str(file))
+    process.communicate(timeout=WAIT_S)
+    assert process.returncode == 0
+    return read_run(file)
 
 
 def test_stopped_in_order_it_compares_its_books_and_goes_on_later(

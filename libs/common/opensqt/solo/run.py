@@ -1,8 +1,7 @@
 """`SoloRun`: a recorded market played to a bot in the same process; can be stopped at any time.
 
 Everything that happens is a function of the recording: how fast it is played, and how often it was
-killed and begun anew, changes neither orders nor fills, save for what a crash made the bot miss a
-moment of.
+killed and begun anew, changes neither orders nor fills.
 """
 
 import asyncio
@@ -17,6 +16,8 @@ from opensqt.backtest.case import Case
 from opensqt.backtest.recorded_run import Run
 from opensqt.core.events import PriceChange
 from opensqt.core.exchange.events import Event
+from opensqt.core.grid.book import GridBook
+from opensqt.core.orders import OrderStatus
 from opensqt.core.risk.exposure import FreshnessBounds
 from opensqt.core.risk.openings import Openings
 from opensqt.embedded.paper.books import Comparison, compare
@@ -29,7 +30,7 @@ from opensqt.solo.market import RecordedMarket, Request, described
 from opensqt.solo.record import recorded
 from opensqt.solo.request_log import KeptMarket, RequestLog, read_market
 
-LOOK_NS: Final = 10**9
+LOOK_NS: Final = 10 * 10**9
 """Between two looks at what is in doubt and what has not been saved for long, of market time."""
 
 REPLAYED_AT_ONCE: Final = 10_000
@@ -105,6 +106,9 @@ class SoloRun:
                 if not done % REPLAYED_AT_ONCE:
                     progress(done, kept.ticks)
                     await asyncio.sleep(0)
+        if found is not None:
+            self.market.pass_time(found.saved_ns)
+            self._carry_out(found.book)
         self._engine = SimpleEngine(
             self.bot,
             exchange=self._exchange,
@@ -186,6 +190,20 @@ class SoloRun:
     async def _tell_orders(self) -> None:
         while self._exchange.news:
             await self.engine.on_order_update(self._exchange.news.popleft())
+
+    def _carry_out(self, book: GridBook) -> None:
+        """Let what was decided, and saved just before it was sent, arrive where it was to.
+
+        Elsewhere that would be wrong: it may have arrived. This exchange died with the bot.
+        """
+        arrived = {(item.order.client_oid, item.cancels) for item in self.market.requests}
+        for order in book.live_orders():
+            if order.status is OrderStatus.PENDING and (order.client_oid, False) not in arrived:
+                events = self.market.place(order)
+                self._recall(self.market.requests[-1], events)
+        for order in book.live_orders():
+            if order.cancel_requested and (order.client_oid, True) not in arrived:
+                self.market.cancel(order)
 
     def _recall(self, request: Request, events: tuple[Event, ...]) -> None:
         """Learn of the account's openings again: no checkpoint has that, the answers told it."""
