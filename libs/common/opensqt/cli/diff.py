@@ -1,6 +1,8 @@
 """`opensqt diff`: what two runs do differently, and why."""
 
 from collections import Counter
+from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -8,12 +10,13 @@ import typer
 
 from opensqt.backtest.diff.compare import Comparison, as_json, compare
 from opensqt.backtest.diff.differences import Difference, span_text
+from opensqt.backtest.diff.traded import TradedByBoth, traded_by_both
 from opensqt.backtest.recorded_run import Run
 from opensqt.backtest.runfile import RunFileError, read_run
 from opensqt.cli.exit_codes import ExitCode
 from opensqt.cli.output import CommandError, JsonOption, Output, command
 from opensqt.cli.up import parse_duration
-from opensqt.core.numbers import plain
+from opensqt.core.numbers import EXACT, plain
 
 COLUMNS: Final = ("#", "at", "bot", "slot ", "order", "difference", "A", "B", "why")
 
@@ -124,6 +127,28 @@ def tell(output: Output, comparison: Comparison, *, limit: int) -> None:
         f"{len(comparison.differences)} differences, {len(comparison.first_causes)} of them first "
         "causes: " + ", ".join(f"{number} {kind}" for kind, number in counts.most_common())
     )
+    for both in traded_by_both(a, b):
+        output.line(f"\nwhat {both.bot} traded, what it holds valued at {_plain(both.price)}")
+        output.table((both.symbol, "A ", "B ", "B - A "), list(_money(both)))
+
+
+def _money(both: TradedByBoth) -> Iterator[tuple[str, str, str, str]]:
+    a, b = both.a, both.b
+    for name, ours, theirs in (
+        ("bought", a.bought, b.bought),
+        ("sold", a.sold, b.sold),
+        ("position", a.position, b.position),
+        ("fees", a.fees, b.fees),
+        ("result before funding", a.result, b.result),
+    ):
+        apart = None
+        if ours is not None and theirs is not None:
+            apart = EXACT.subtract(theirs, ours)
+        yield name, _plain(ours), _plain(theirs), _plain(apart)
+
+
+def _plain(number: Decimal | None) -> str:
+    return "-" if number is None else plain(number)
 
 
 def _row(index: int, found: Difference, start_ns: int) -> tuple[object, ...]:

@@ -8,6 +8,7 @@ from typing import Final, TypeAlias
 from opensqt.backtest.diff.clocks import apart_ns, correction_ns, shifted
 from opensqt.backtest.diff.differences import Difference, Link, differences_of
 from opensqt.backtest.diff.matching import Pair, pair_up
+from opensqt.backtest.diff.traded import Traded, TradedByBoth, traded_by_both
 from opensqt.backtest.recorded_run import Run, RunEnd, RunOrder
 from opensqt.core.numbers import plain
 
@@ -142,8 +143,29 @@ def as_json(comparison: Comparison) -> dict[str, object]:
         "shift_ns": comparison.shift_ns,
         "tolerance_ns": comparison.tolerance_ns,
         "counts": dict(sorted(counts.items())),
+        "traded": [_as_traded(both) for both in traded_by_both(comparison.a, comparison.b)],
         "differences": [_as_row(difference) for difference in comparison.differences],
     }
+
+
+def _as_traded(both: TradedByBoth) -> dict[str, object]:
+    return {
+        "bot": both.bot,
+        "symbol": both.symbol,
+        "price": None if both.price is None else plain(both.price),
+        **{name: _as_side(side) for name, side in (("a", both.a), ("b", both.b))},
+    }
+
+
+def _as_side(traded: Traded) -> dict[str, str | None]:
+    values = {
+        "bought": traded.bought,
+        "sold": traded.sold,
+        "position": traded.position,
+        "fees": traded.fees,
+        "result": traded.result,
+    }
+    return {name: None if value is None else plain(value) for name, value in values.items()}
 
 
 def _as_row(difference: Difference) -> dict[str, object]:
