@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from opensqt.core.bot_status import Phase
+from opensqt.core.bot_status import ROOM, Phase
 from opensqt.core.errors import Refusal, RefusalReason
 from opensqt.core.events import Candle
 from opensqt.core.grid.book import GridChange, GridIdentity
@@ -299,7 +299,10 @@ async def test_it_decides_again_the_moment_a_pause_of_openings_ends() -> None:
         await settle(0.999)
         assert len(world.batches) == decided
         assert await world.resting() == ["OPEN BUY 980", "OPEN BUY 990"]
+        assert world.engine.status().phase is Phase.REDUCING
+        assert world.engine.status().waiting_for == (ROOM,)
         await settle(0.002)
+        assert world.engine.status().phase is Phase.TRADING
         assert len(world.batches) == decided + 1
         await settle(0.1)
         assert await world.resting() == WINDOW

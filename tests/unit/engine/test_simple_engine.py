@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from opensqt.core.bot_status import Phase
+from opensqt.core.bot_status import ROOM, Phase
 from opensqt.core.errors import Refusal, RefusalReason
 from opensqt.core.events import Candle, Forced
 from opensqt.core.grid.book import Direction, Standing
@@ -66,6 +66,22 @@ async def test_what_cannot_be_saved_is_not_sent() -> None:
         await asyncio.sleep(SETTLED_S)
         assert world.resting() == WINDOW
         assert await world.differences() == []
+
+
+@pytest.mark.invariant(52)
+@virtually
+async def test_while_openings_pause_it_says_so() -> None:
+    world = SimpleWorld()
+    world.venue.short_of_margin = True
+    async with world.running():
+        await world.until_sent()
+        await asyncio.sleep(0.01)
+        assert running(world).status().phase is Phase.REDUCING
+        assert running(world).status().waiting_for == (ROOM,)
+        world.venue.short_of_margin = False
+        await asyncio.sleep(SOON_S)
+        assert running(world).status().phase is Phase.TRADING
+        assert world.resting() == WINDOW
 
 
 @virtually

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+from typing import Final
 
 from opensqt.core.grid.book import GridBook, Standing
 
@@ -14,8 +15,8 @@ class Phase(StrEnum):
     """Waits for what it needs before it trades."""
     TRADING = "TRADING"
     REDUCING = "REDUCING"
-    """Only closes and cancels: its grid is halted, the gate is closed, or what it relies on is
-    stale."""
+    """Only closes and cancels: its grid is halted, the gate is closed, what it relies on is stale,
+    or the exchange has just refused what any opening needs."""
     PAUSED = "PAUSED"
     """Paused by a person."""
 
@@ -28,13 +29,18 @@ class BotStatus:
     phase: Phase
     waiting_for: tuple[str, ...]
     """Of "state", "price", "order stream" and "risk gate", those that are missing or stale;
-    "reconciliation" before the grid was compared with the exchange; "halted: " and why."""
+    "reconciliation" before the grid was compared with the exchange; "halted: " and why; "room for
+    openings" while those of its account pause for want of margin, or because too many are open."""
     state_revision: int
     last_price: Decimal | None
     batches: int
     """Decisions handed over since the start."""
     decided_ns: int
     """When the last one was; 0 before the first."""
+
+
+ROOM: Final = "room for openings"
+"""What `BotStatus.waiting_for` has while openings pause."""
 
 
 def standing_problem(book: GridBook | None) -> tuple[str, ...]:

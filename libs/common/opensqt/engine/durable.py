@@ -21,7 +21,7 @@ from opentelemetry.trace import SpanKind
 from opentelemetry.util.types import AttributeValue
 
 from opensqt.core.actions import Action, ActionBatch
-from opensqt.core.bot_status import BotStatus, Phase, standing_problem
+from opensqt.core.bot_status import ROOM, BotStatus, Phase, standing_problem
 from opensqt.core.events import (
     Candle,
     FundingUpdate,
@@ -194,12 +194,14 @@ class DurableEngine:
 
     def status(self) -> BotStatus:
         """How the bot stands."""
-        verdict = judge(self._known, self._clock.now_ns(), self.bot.bounds)
+        now_ns = self._clock.now_ns()
+        verdict = judge(self._known, now_ns, self.bot.bounds)
         book, price = self._watch.book, self._price
         missing = (
             *(() if self._watch.live else ("state",)),
             *standing_problem(book),
             *verdict.missing,
+            *((ROOM,) if self._openings.paused(now_ns) else ()),
         )
         phase = Phase.TRADING
         if self._paused:

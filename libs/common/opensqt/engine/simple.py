@@ -17,7 +17,7 @@ from typing import Final
 
 import structlog
 
-from opensqt.core.bot_status import BotStatus, Phase, standing_problem
+from opensqt.core.bot_status import ROOM, BotStatus, Phase, standing_problem
 from opensqt.core.events import (
     Candle,
     Forced,
@@ -230,6 +230,7 @@ class SimpleEngine:
             *(() if self._current else ("reconciliation",)),
             *(("checkpoint",) if self._keeping.problem else ()),
             *(item for item in standing_problem(book) if item != "reconciliation"),
+            *((ROOM,) if self._openings.paused(self._clock.now_ns()) else ()),
         )
         phase = Phase.TRADING
         if self._paused:
