@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[3]
 BOT = (ROOT / "config/backtest.btcusdt.yaml").read_text()
 DATA = "recordings/btcusdt_perp_1m_202505.csv.gz"
 LAYER = "recordings/layerusdt_perp_1m_20250505.csv.gz"
+QUOTES = "recordings/btcusdt_usdm_20240808.jsonl.gz"
 SHORT = ("--from", "2025-05-10", "--to", "2025-05-10T03:00")
 
 
@@ -47,7 +48,10 @@ def backtest(*arguments: str, bot: str | None = None, tmp_path: Path | None = No
         (["-d", DATA, "--assume", "nowhere.yaml"], "nowhere.yaml"),
         (["-d", DATA, "--report", "no/such/place.html"], "no such directory: no/such"),
         (["-d", DATA, "--mode", "magic"], "'magic' is not one of"),
-        (["-d", DATA, *SHORT, "--mode", "integer"], "mode integer: latency; allowed: auto"),
+        (
+            ["-d", QUOTES, "--mode", "integer"],
+            "mode integer: best prices in the data; allowed: auto",
+        ),
         (["-d", LAYER], "by its name it is of LAYERUSDT"),
     ],
 )
