@@ -19,6 +19,8 @@ from opensqt.core.risk.openings import PAUSE_FIRST_NS
 
 LEVELS_MAX: Final = 4_000_000
 """Levels between the lowest and the highest price that a grid may come to."""
+TAKES_MAX: Final = 100_000
+"""Ticks that an order may take from."""
 ROWS: Final = 1_024
 """Of tables that grow."""
 TOUCHES: Final = {
@@ -44,7 +46,7 @@ class Tables:
     def __init__(self, scale: Scale, tape: Tape, latency: Latency, *, end_ns: int) -> None:
         trades, fundings = tape.trades, tape.fundings
         base, slots = _slots(scale, tape)
-        cap = scale.grid.max_open_orders
+        live = min(scale.grid.max_open_orders, len(slots))  # a slot has one order at most
         self.base = base
         self.world = np.zeros(1, records.WORLD)
         self._tables: dict[str, Any] = {}
@@ -58,7 +60,7 @@ class Tables:
             wishes=np.empty(ROWS, records.WISH),
             payments=np.empty(len(fundings), records.PAYMENT),
             **{
-                name: np.empty(cap + 1, np.int64)
+                name: np.empty(live + 1, np.int64)
                 for name in ("bids", "asks", "openings", "leaving")
             },
             **{name: np.empty(len(slots) + 1, np.int64) for name in ("waiting", "blocked")},
@@ -76,6 +78,7 @@ class Tables:
         for name, number in _grid(scale, tape, latency, base=base, end_ns=end_ns).items():
             world["grid"][name] = number
         world["grid"]["levels"] = len(slots)
+        world["grid"]["rows_max"] = 2 * live + _takes_max(scale, tape, slots) + 8
         bot, floor = world["bot"], world["floor"]
         bot["low"], bot["high"], bot["wakes_ns"] = 1, 0, FAR
         bot["pause_length"] = bot["pause_next"] = PAUSE_FIRST_NS
@@ -91,7 +94,7 @@ class Tables:
     def grow(self) -> None:
         """Make room in every table that could soon be full."""
         world = self.world[0]
-        step = 2 * int(world["grid"]["cap"]) + 8
+        step = int(world["grid"]["rows_max"])
         wishes = int(world["bot"]["waiting"] + world["grid"]["buys"] + world["grid"]["sells"])
         for name, used in (
             ("orders", int(world["bot"]["orders"])),
@@ -186,6 +189,19 @@ def _grid(scale: Scale, tape: Tape, latency: Latency, *, base: int, end_ns: int)
     if max(wide) >= LARGEST or turnover_max <= 0:
         raise NotOrdinary(TOO_LARGE_REASON)
     return numbers
+
+
+def _takes_max(scale: Scale, tape: Tape, slots: Any) -> int:
+    """From how many ticks an order may take at most, each of which is a fill."""
+    if scale.grid.post_only:
+        return 0
+    each = max(int(scale.rules.assumed_depth // scale.instrument.step_size), 1)
+    by_size = int(slots["quantity"].max()) // each
+    by_price = int(int(tape.trades.price.max()) * scale.rules.price_band)
+    takes = min(by_size, by_price) + 2
+    if takes > TAKES_MAX:
+        raise NotOrdinary(f"orders that take from up to {takes} ticks; allowed: {TAKES_MAX}")
+    return takes
 
 
 def _slots(scale: Scale, tape: Tape) -> tuple[int, Any]:

@@ -220,5 +220,6 @@ def _find_wake(w: Record, now_ns: int) -> None:
     bot.blocked = kept
     if bot.pause_until > now_ns:
         bot.wakes_ns = min(bot.wakes_ns, bot.pause_until)
-    if bot.wakes_ns < FAR:
+    if bot.wakes_ns < FAR and not now_ns < bot.alarm_ns <= bot.wakes_ns:
+        bot.alarm_ns = bot.wakes_ns
         set_alarm(w, bot.wakes_ns)

@@ -75,18 +75,19 @@ GRID: Final = _numbers(
     "buy_reach", "sell_reach", "least", "most", "least_notional", "post_only", "neutral",
     "touch", "bounded", "step_size", "unit_size", "depth", "leverage", "lot_money", "booked_money",
     "maker_fee", "taker_fee", "fee_whole", "upkeep", "upkeep_whole", "band", "band_whole",
-    "orders_max", "turnover_max",
+    "orders_max", "rows_max", "turnover_max",
     "market_ns", "order_ns", "report_ns", "end_ns",
 )  # fmt: skip
 """A grid and its market. `base`: the level of the first slot; `bound`: the largest position, 0 for
 none; `least_notional`: of a closing order; sizes of a step and of the tape's unit: what the market
-is counted in; fees as parts of `fee_whole`, maintenance margin as `upkeep` of `upkeep_whole`."""
+is counted in; fees as parts of `fee_whole`, maintenance margin as `upkeep` of `upkeep_whole`;
+`rows_max`: no step adds more rows to a table."""
 
 BOT: Final = _numbers(
     "bid", "heard", "position", "buying", "selling", "live", "pending", "doomed", "oldest",
     "newest", "openings", "born", "orders", "waiting", "wait_known", "wait_low", "wait_high",
     "blocked", "top", "bottom", "wanted", "farthest_buy", "farthest_sell", "low", "high",
-    "wakes_ns", "pause_until", "pause_length", "pause_next", "acted",
+    "wakes_ns", "alarm_ns", "pause_until", "pause_length", "pause_next", "acted",
 )  # fmt: skip
 """What the bot knows. `buying`, `selling`: what holdings and openings of a side come to; `oldest`,
 `newest`: its live orders, linked; `waiting`: slots that hold something and have no order, none of

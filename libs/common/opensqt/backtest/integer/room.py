@@ -6,15 +6,9 @@ from opensqt.backtest.integer.tables import post_at
 
 
 @part
-def step_of(w: Record) -> int:
-    """More rows than a step can fill: every order is placed, and every order is cancelled."""
-    return int(2 * w.grid.cap + 8)
-
-
-@part
 def lacks_room(w: Record) -> bool:
     """Whether a table may be too small for the next step."""
-    grid, floor, step = w.grid, w.floor, step_of(w)
+    grid, floor, step = w.grid, w.floor, w.grid.rows_max
     for kind in range(KINDS):
         if post_at(w, kind).end + step > w.letters_room:
             return True
