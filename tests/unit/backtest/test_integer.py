@@ -6,9 +6,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pytest
 
-from opensqt.backtest.case import AccountCase, Case, Mode
+from opensqt.backtest.case import AccountCase, Case, Latency, Mode
 from opensqt.backtest.integer.engine import run_integer
 from opensqt.backtest.integer.ordinary import NotOrdinary, unsupported
 from opensqt.backtest.reading import read_tape
@@ -20,12 +21,13 @@ from opensqt.core.exchange.rules import Fees, MarketRules, Touch
 from opensqt.core.grid.book import Direction
 from opensqt.core.grid.config import AtrSpacing, GridConfig
 from opensqt.engine.bot import Bot
-from opensqt.testing.tapes import INSTRUMENT, Walk, random_case, random_tape
+from opensqt.testing.tapes import INSTRUMENT, MS, Walk, random_case, random_tape
 
 SEEDS = int(os.environ.get("OPENSQT_INTEGER_SEEDS", "100"))
 """Random cases that are compared; a thousand take a minute or two."""
 
 MANY = 10_000
+QUARTER_NS = 250 * MS
 RECORDINGS = Path(__file__).parents[3] / "recordings"
 
 
@@ -72,6 +74,46 @@ def test_random_cases_come_out_as_event_by_event() -> None:
     reasons = [compare(ordinary(seed)) for seed in range(SEEDS)]
     assert reasons.count("") > 0.9 * SEEDS, "nearly all are computed, or this shows little"
     assert set(reasons) <= {"", "the account comes near its liquidation"}
+
+
+def coinciding(seed: int) -> Case:
+    """A random case in which everything happens, and takes, some quarters of a second."""
+    case, rng = ordinary(seed, trades=200), np.random.default_rng([seed, 5])
+    ((symbol, tape),) = case.tapes.items()
+    trades, fundings = tape.trades, tape.fundings
+    tape = replace(
+        tape,
+        trades=replace(trades, time_ns=trades.time_ns // QUARTER_NS * QUARTER_NS),
+        fundings=replace(fundings, time_ns=fundings.time_ns // QUARTER_NS * QUARTER_NS),
+    )
+    market_ns, order_ns, report_ns = (QUARTER_NS * rng.choice([0, 0, 1, 1, 2, 4, 12], 3)).tolist()
+    return replace(
+        case,
+        tapes={symbol: tape},
+        latency=Latency(market_ns=market_ns, order_ns=order_ns, report_ns=report_ns),
+    )
+
+
+def test_what_comes_at_the_same_time_comes_in_the_same_order() -> None:
+    """Back-offs and pauses are whole quarters of a second as well."""
+    reasons = [compare(coinciding(seed)) for seed in range(SEEDS // 2)]
+    assert reasons.count("") > 0.9 * len(reasons)
+
+
+def test_who_takes_liquidity_pays_for_it() -> None:
+    taken = 0
+    for seed in range(60):
+        case = with_grid(ordinary(seed), post_only=False)
+        try:
+            result = run_integer(case)
+        except NotOrdinary:
+            continue
+        if not result.fills.maker.all():
+            taken += 1
+            assert not compare(case)
+        if taken == 5:
+            return
+    pytest.fail(f"an order took liquidity in {taken} cases only")
 
 
 @pytest.mark.parametrize("direction", Direction)
