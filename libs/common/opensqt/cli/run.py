@@ -132,22 +132,26 @@ def run(
 ) -> None:
     """Paper-trade bots on a recorded market, in one process.
 
-    The bot's state is in memory, and its checkpoints in a SQLite file. Stopped by Ctrl-C, or
-    killed at any moment, the same command with the same file goes on where it was, and the
-    simulated exchange with it. Ends with a summary that holds our books against the
-    exchange's own. Exit code 0: they agree, and no order was doubled.
+    The bot's state is in memory, its checkpoints are in a SQLite file.
+    Stopped by Ctrl-C, or killed at any moment, the same command with the
+    same file goes on where it was, and the simulated exchange with it.
+    Ends with a summary that holds our books against the exchange's own.
+    Exit code 0: they agree, and no order was doubled.
 
     Six minutes of recorded trades, twenty times faster:
 
     opensqt run --speed 20
 
-    Two days of a month, to be gone on with:
+    Two days of a month, kept in a file, and as a run to compare:
 
-    opensqt run -c config/backtest.btcusdt.yaml -d recordings/btcusdt_perp_1m_202505.csv.gz
-    --from 2025-05-10 --to 2025-05-12 --speed max --checkpoint run.sqlite
+    opensqt run -c config/backtest.btcusdt.yaml
+    -d recordings/btcusdt_perp_1m_202505.csv.gz
+    --from 2025-05-10 --to 2025-05-12 --speed max
+    --checkpoint run.sqlite --json paper.json
 
-    What it does otherwise than a backtest of the same data, and why, with `--json paper.json`
-    on both, or on one of them `--json backtest.json`:
+    What differs from a backtest of the same data that assumes no latency
+    (opensqt backtest, the same -c, -d, --from and --to, with
+    --assume config/backtest.instant.yaml --json backtest.json), and why:
 
     opensqt diff backtest.json paper.json
     """

@@ -12,7 +12,7 @@ Architecture Invariant: what can change a slot is the `Brain`'s; this file only 
 """
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 import structlog
@@ -20,44 +20,29 @@ import structlog
 from opensqt.core.bot_status import ROOM, BotStatus, Phase, standing_problem
 from opensqt.core.events import (
     Candle,
-    Forced,
     FundingUpdate,
     OrderUpdate,
     PositionUpdate,
     PriceChange,
 )
-from opensqt.core.grid.book import GridBook, Standing
+from opensqt.core.grid.book import GridBook
 from opensqt.core.grid.brain import Brain
 from opensqt.core.grid.results import Reservation
 from opensqt.core.identifiers import bot_tag, epoch_at
 from opensqt.core.risk.exposure import price_exposure
 from opensqt.core.risk.openings import Openings
 from opensqt.engine.bot import Bot
+from opensqt.engine.catching_up import CatchingUp
 from opensqt.engine.keeping import Keeping
-from opensqt.engine.past import concerns, what_happened
-from opensqt.engine.sending import Sending, apply
-from opensqt.engine.settling import Settling
-from opensqt.engine.timing import NS_PER_S, SimpleTiming
-from opensqt.ports import CheckpointError, CheckpointStore, Clock, DependencyError, OrderSide
+from opensqt.engine.past import concerns
+from opensqt.engine.sending import apply
+from opensqt.engine.timing import SimpleTiming
+from opensqt.engine.trading import Trading
+from opensqt.ports import CheckpointError, CheckpointStore, Clock, OrderSide
 
-OVERLAP_NS: Final = 120 * NS_PER_S
-"""How far we look back beyond what is known: clocks differ, and look-ups lag."""
-HORIZON_NS: Final = 30 * 24 * 3600 * NS_PER_S
-"""How far a grid is looked for that is new to us, and perhaps not to the exchange."""
-RETRY_NS: Final = NS_PER_S
-"""Between attempts to ask an exchange that does not answer."""
 TICK_S: Final = 0.25
 
 _log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Grid:
-    """What there is once there is a grid."""
-
-    brain: Brain
-    sending: Sending
-    settling: Settling
 
 
 class SimpleEngine:
@@ -99,15 +84,12 @@ class SimpleEngine:
         self._openings = Openings() if openings is None else openings
         self._candles = list(candles)
         self._tag = bot_tag(bot.bot_id)
-        self._grid: _Grid | None = None
+        self._grid: Trading | None = None
         self._price: PriceChange | None = None
         self._since_ns = clock.now_ns()
-        self._told_ns = 0
-        """All that happened on the exchange before this is in the book."""
-        self._current = False
-        """Nothing may have happened that we were not told of."""
-        self._ask_from_ns = 0
-        """When to ask the exchange for what happened."""
+        self._catching_up = CatchingUp(
+            bot.bot_id, exchange=exchange, clock=clock, timing=self._timing
+        )
         self._acting = self._again = self._paused = self._stopping = False
         self._idle = asyncio.Event()
         self._idle.set()
@@ -162,7 +144,7 @@ class SimpleEngine:
         """Time has passed: ask about what is in doubt, end back-offs, save what has grown old."""
         if self._grid is None or self._stopping:
             return
-        if self._current:
+        if self._catching_up.current:
             await self._grid.settling.settle()
         if self._keeping.due:
             self._keeping.save(self._grid.brain.book)
@@ -173,7 +155,7 @@ class SimpleEngine:
 
         Nothing is decided until that is known; if the exchange does not answer, it is asked again.
         """
-        self._current = False
+        self._catching_up.missed()
         await self._act()
 
     # --- its life --------------------------------------------------------------------------------
@@ -188,9 +170,7 @@ class SimpleEngine:
         assert self._task is None, "an engine is started once"
         found = self._keeping.open()
         if found is not None:
-            self._told_ns = found.saved_ns
-            if found.book.standing is Standing.RECONCILING:
-                self._ask_everything()
+            self._catching_up.begin(found.book.standing, saved_ns=found.saved_ns)
             self._grid = self._think(found.book)
             await self._act()
         if self._ticks:
@@ -227,7 +207,7 @@ class SimpleEngine:
         book, price = self.book, self._price
         missing = (
             *(() if price is not None else ("price",)),
-            *(() if self._current else ("reconciliation",)),
+            *(() if self._catching_up.current else ("reconciliation",)),
             *(("checkpoint",) if self._keeping.problem else ()),
             *(item for item in standing_problem(book) if item != "reconciliation"),
             *((ROOM,) if self._openings.paused(self._clock.now_ns()) else ()),
@@ -235,7 +215,7 @@ class SimpleEngine:
         phase = Phase.TRADING
         if self._paused:
             phase = Phase.PAUSED
-        elif price is None or not self._current:
+        elif price is None or not self._catching_up.current:
             phase = Phase.STARTING
         elif missing:
             phase = Phase.REDUCING
@@ -271,9 +251,10 @@ class SimpleEngine:
             self._acting = False
             self._idle.set()
 
-    async def _act_on(self, grid: _Grid) -> None:
-        if not self._current and not self._stopping:
-            await self._learn(grid)
+    async def _act_on(self, grid: Trading) -> None:
+        catching_up = self._catching_up
+        if not (catching_up.current or self._stopping) and await catching_up.learn(grid.brain):
+            await grid.settling.settle()
         while reservations := self._decide(grid.brain):
             if not self._keeping.save(grid.brain.book):
                 return  # not sent: it settles like any order that never arrived
@@ -282,7 +263,7 @@ class SimpleEngine:
     def _decide(self, brain: Brain) -> tuple[Reservation, ...]:
         """Decide until there is nothing to decide."""
         stopped = self._stopping or self._paused or bool(self._keeping.problem)
-        if self._price is None or not self._current or stopped:
+        if self._price is None or not self._catching_up.current or stopped:
             return ()
         now_ns = self._clock.now_ns()
         exposure = price_exposure(
@@ -301,30 +282,6 @@ class SimpleEngine:
             self._decided_ns = now_ns
         return tuple(decided)
 
-    async def _learn(self, grid: _Grid) -> None:
-        """Learn what the exchange has of the grid; `_current` once that is all."""
-        asked_ns = self._clock.now_ns()
-        if asked_ns < self._ask_from_ns:
-            return
-        brain = grid.brain
-        self._current = True  # a gap that comes while we ask is one more
-        try:
-            async with asyncio.timeout(self._timing.answer_s):
-                since_ns = self._told_ns - OVERLAP_NS
-                news = await what_happened(self._exchange, brain.book, since_ns=since_ns)
-        except (DependencyError, TimeoutError) as problem:
-            self._current, self._ask_from_ns = False, asked_ns + RETRY_NS
-            _log.warning("past_not_known_yet", bot=self.bot.bot_id, problem=repr(problem))
-            return
-        for update in news:
-            if update.forced is not Forced.NONE and not brain.book.position:
-                continue  # of somebody else's position, or of one that was before us
-            apply(brain, update, now_ns=self._clock.now_ns())
-        self._told_ns = asked_ns
-        if brain.book.standing is Standing.RECONCILING:
-            brain.confirm(now_ns=self._clock.now_ns())
-        await grid.settling.settle()
-
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(TICK_S)
@@ -332,43 +289,25 @@ class SimpleEngine:
 
     # --- beginning -------------------------------------------------------------------------------
 
-    def _begin(self, event: PriceChange) -> _Grid:
+    def _begin(self, event: PriceChange) -> Trading:
         """A new grid, as far as we know; the exchange may know better."""
         now_ns = self._clock.now_ns()
         price = event.last or event.bid
         assert price is not None
-        self._ask_everything()
+        self._catching_up.begin_anew()
         identity = replace(self.bot.identity(price), epoch=epoch_at(now_ns))
         self._grid = self._think(GridBook(identity=identity))
         self._keeping.save(self._grid.brain.book)  # the anchor is kept for ever
         return self._grid
 
-    def _ask_everything(self) -> None:
-        """Nobody has compared the grid with the exchange yet."""
-        now_ns = self._clock.now_ns()
-        self._told_ns = now_ns - HORIZON_NS
-        # Whoever had the bot before, and lost its checkpoints, may have sent something just now.
-        self._ask_from_ns = now_ns + self._timing.quiet_ns
-
-    def _think(self, book: GridBook) -> _Grid:
-        brain = Brain(
+    def _think(self, book: GridBook) -> Trading:
+        return Trading.of(
             book,
-            config=self.bot.grid,
-            instrument=self.bot.instrument,
-            recall=self._keeping.recall,
-            on_change=self._keeping.note,
-            openings=self._openings,
-        )
-        for candle in self._candles:
-            brain.hear_candle(candle)
-        sending = Sending(
-            brain, exchange=self._exchange, clock=self._clock, answer_s=self._timing.answer_s
-        )
-        settling = Settling(
-            brain,
+            self.bot,
             exchange=self._exchange,
+            keeping=self._keeping,
             clock=self._clock,
             timing=self._timing,
-            in_flight=sending.in_flight,
+            openings=self._openings,
+            candles=self._candles,
         )
-        return _Grid(brain=brain, sending=sending, settling=settling)
