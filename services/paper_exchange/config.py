@@ -6,52 +6,35 @@ from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, model_validator
 
-from opensqt.core.exchange.rules import Fees, MarketRules
-from opensqt.core.instrument import Instrument
 from opensqt.runtime.config_models import ConfigModel, ExactDecimal, Port, ProcessConfig
+from opensqt.runtime.market_config import (
+    FeeShare,
+    Leverage,
+    NotNegative,
+    Positive,
+    Share,
+    TradingRulesConfig,
+)
 from services.paper_exchange.faults import Faults
 
-PositiveDecimal = Annotated[ExactDecimal, Field(gt=0)]
 
-
-class SymbolConfig(ConfigModel):
+class SymbolConfig(TradingRulesConfig):
     """One market that the exchange lists; the defaults are BTCUSDT's on Binance."""
 
     symbol: str = "BTCUSDT"
     base: str = "BTC"
     quote: str = "USDT"
-    tick_size: PositiveDecimal = Decimal("0.10")
-    step_size: PositiveDecimal = Decimal("0.001")
-    min_quantity: PositiveDecimal = Decimal("0.001")
-    max_quantity: PositiveDecimal = Decimal(1000)
-    min_notional: ExactDecimal = Field(default=Decimal(100), ge=0)
-    maker_fee: ExactDecimal = Decimal("0.0002")
-    taker_fee: ExactDecimal = Decimal("0.0005")
-    max_leverage: int = Field(default=125, ge=1)
-    assumed_depth: PositiveDecimal = Decimal(1)
-    """Quantity at every price level that the market data does not tell."""
-
-    def rules(self) -> MarketRules:
-        """The market as the core knows it.
-
-        Raises:
-            InstrumentRuleError: The limits contradict each other.
-        """
-        return MarketRules(
-            instrument=Instrument(
-                symbol=self.symbol,
-                base=self.base,
-                quote=self.quote,
-                tick_size=self.tick_size,
-                step_size=self.step_size,
-                min_quantity=self.min_quantity,
-                max_quantity=self.max_quantity,
-                min_notional=self.min_notional,
-            ),
-            fees=Fees(maker=self.maker_fee, taker=self.taker_fee),
-            max_leverage=self.max_leverage,
-            assumed_depth=self.assumed_depth,
-        )
+    tick_size: Positive = Decimal("0.10")
+    step_size: Positive = Decimal("0.001")
+    min_quantity: Positive = Decimal("0.001")
+    max_quantity: Positive = Decimal(1000)
+    min_notional: NotNegative = Decimal(100)
+    maker_fee: FeeShare = Decimal("0.0002")
+    taker_fee: FeeShare = Decimal("0.0005")
+    max_leverage: Leverage = 125
+    maintenance_rate: Share = Decimal("0.004")
+    liquidation_fee: Share = Decimal("0.0125")
+    assumed_depth: Positive = Decimal(1)
 
 
 class KeyConfig(ConfigModel):
@@ -67,7 +50,7 @@ class AccountConfig(ConfigModel):
     """One account. The default keys guard play money and are no secret."""
 
     name: str = "paper"
-    deposit: PositiveDecimal = Decimal(10_000)
+    deposit: Positive = Decimal(10_000)
     keys: tuple[KeyConfig, ...] = (
         KeyConfig(api_key="paper-trade", api_secret=SecretStr("paper-trade-secret"), trade=True),
         KeyConfig(api_key="paper-read", api_secret=SecretStr("paper-read-secret")),
@@ -104,7 +87,7 @@ class GeneratorConfig(ConfigModel):
     kind: Literal["generator"] = "generator"
     symbol: str = "BTCUSDT"
     seed: int = 1
-    start_price: PositiveDecimal = Decimal(60_000)
+    start_price: Positive = Decimal(60_000)
     trades_per_s: float = Field(default=20, gt=0, le=10_000)
     volatility: float = Field(default=0.00005, ge=0, lt=0.01)
     """Standard deviation of the price's relative change from trade to trade."""
@@ -200,7 +183,7 @@ class PaperExchangeConfig(ProcessConfig):
     @model_validator(mode="after")
     def _consistent(self) -> "PaperExchangeConfig":
         for item in self.symbols:
-            item.rules()
+            item.rules(item.symbol)
         listed = [symbol.symbol for symbol in self.symbols]
         keys = [key.api_key for account in self.accounts for key in account.keys]
         for name, values in (("symbols", listed), ("api keys", keys)):

@@ -58,7 +58,7 @@ class Venue:
         self.clock = clock
         self.symbols: Mapping[str, SymbolConfig] = {item.symbol: item for item in config.symbols}
         self.exchange = SimulatedExchange(
-            [item.rules() for item in config.symbols],
+            [item.rules(item.symbol) for item in config.symbols],
             first_order_id=_FIRST_ORDER_ID,
             first_trade_id=_FIRST_TRADE_ID,
         )
