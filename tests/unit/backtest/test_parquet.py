@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
@@ -52,6 +52,7 @@ def same(one: Table, other: Table) -> bool:
     )
 
 
+@settings(deadline=None)
 @given(
     rows=st.lists(
         st.tuples(st.integers(1, 2**62), st.integers(10**18, 2 * 10**18)), min_size=1, max_size=9

@@ -21,6 +21,8 @@ from opensqt.backtest.columns import Flags, Ints
 from opensqt.core.grid.book import Direction
 
 TRADES_PER_CANDLE: Final = 3 * STEPS_PER_LEG + 1
+_BLOCK: Final = 2048
+"""Candles that are walked at once: what is computed on the way stays in the processor's cache."""
 
 
 class CandlePath(StrEnum):
@@ -60,17 +62,24 @@ def walk(
     """
     count = len(opened_ns)
     prices = np.empty((count, TRADES_PER_CANDLE), dtype=np.int64)
-    for leg in range(3):
-        begins, ends = turns[leg], turns[leg + 1]
-        for done in range(STEPS_PER_LEG):
-            whole = begins * STEPS_PER_LEG + (ends - begins) * done
-            prices[:, leg * STEPS_PER_LEG + done] = _rounded(whole)
-    prices[:, -1] = turns[3]
     falling = np.zeros((count, TRADES_PER_CANDLE), dtype=np.bool_)
-    np.less(prices[:, 1:], prices[:, :-1], out=falling[:, 1:])
+    for begin in range(0, count, _BLOCK):
+        some = slice(begin, begin + _BLOCK)
+        _walk_some(prices[some], tuple(turn[some] for turn in turns))
+        np.less(prices[some, 1:], prices[some, :-1], out=falling[some, 1:])
     offsets = candle_ns * np.arange(TRADES_PER_CANDLE, dtype=np.int64) // TRADES_PER_CANDLE
     times = opened_ns[:, None] + offsets
     return times.ravel(), prices.ravel(), falling.ravel()
+
+
+def _walk_some(prices: Ints, turns: tuple[Ints, ...]) -> None:
+    for leg in range(3):
+        begins, ends = turns[leg], turns[leg + 1]
+        prices[:, leg * STEPS_PER_LEG] = begins
+        for done in range(1, STEPS_PER_LEG):
+            whole = begins * STEPS_PER_LEG + (ends - begins) * done
+            prices[:, leg * STEPS_PER_LEG + done] = _rounded(whole)
+    prices[:, -1] = turns[3]
 
 
 def _low_first(start: Ints, high: Ints, low: Ints, close: Ints, path: CandlePath) -> Flags:

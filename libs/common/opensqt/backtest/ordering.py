@@ -46,6 +46,8 @@ class Parts:
 
     def with_beside(self, marks: Marks | None, fundings: Fundings) -> Self:
         """The market in its order, with what comes from files beside it put where its time is."""
+        if not len(fundings) and (marks is None or not len(marks)):
+            return self
         market = (self.trades, self.quotes, self.marks)
         beside = Marks.empty() if marks is None else marks
         filled = [table for table in market if len(table)]

@@ -46,13 +46,13 @@ def read_text_table(path: Path, problems: Problems) -> Table:
         )
     form, names, has_heading = found
     at = len(first_line) + 1 if has_heading else 0
-    body = body[at:].rstrip(b"\r\n")
-    if not body:
+    rows = _rows_of(body, at)  # a view: a year of trades is gigabytes
+    if not rows:
         raise DamagedData(path, 2 if has_heading else 1, f"there are no {form.name}")
     begins = 2 if has_heading else 1
-    columns = _by_columns(body, names)
+    columns = _by_columns(rows, names)
     if columns is None:
-        lines, columns = read_rows(path, body, names, begins=begins, problems=problems)
+        lines, columns = read_rows(path, bytes(rows), names, begins=begins, problems=problems)
     else:
         lines = np.arange(begins, begins + len(columns["time"]), dtype=np.int64)
     unit = first[names.index("time")].strip().strip('"') if has_heading else ""
@@ -78,7 +78,8 @@ def scaled_from_arrow(column: Any) -> Scaled | None:
         if decimals > array.type.scale:
             continue
         try:
-            cast = array.cast(pa.decimal128(_DIGITS, decimals))
+            same = decimals == array.type.scale
+            cast = array if same else array.cast(pa.decimal128(_DIGITS, decimals))
         except pa.ArrowInvalid:
             return None  # it would lose digits
         words = np.frombuffer(cast.buffers()[1], dtype=np.int64)
@@ -89,7 +90,15 @@ def scaled_from_arrow(column: Any) -> Scaled | None:
     return None
 
 
-def _by_columns(body: bytes, names: Sequence[str]) -> dict[str, Any] | None:
+def _rows_of(body: bytes, begins: int) -> memoryview:
+    """The rows without the ends of lines after the last one."""
+    ends = len(body)
+    while ends > begins and body[ends - 1] in b"\r\n":
+        ends -= 1
+    return memoryview(body)[begins:ends]
+
+
+def _by_columns(body: memoryview, names: Sequence[str]) -> dict[str, Any] | None:
     """All columns at once; None when some cell is not as it should be."""
     titles = [name or f"_{number}" for number, name in enumerate(names)]
     types: dict[str, pa.DataType] = {
@@ -105,8 +114,8 @@ def _by_columns(body: bytes, names: Sequence[str]) -> dict[str, Any] | None:
     }
     try:
         table = csv.read_csv(
-            pa.BufferReader(body),
-            read_options=csv.ReadOptions(column_names=titles, use_threads=False),
+            pa.BufferReader(pa.py_buffer(body)),
+            read_options=csv.ReadOptions(column_names=titles),
             parse_options=csv.ParseOptions(ignore_empty_lines=False),
             convert_options=csv.ConvertOptions(
                 column_types=types,
