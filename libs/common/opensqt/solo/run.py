@@ -1,7 +1,8 @@
 """`SoloRun`: a recorded market played to a bot in the same process; can be stopped at any time.
 
-Everything that happens is a function of the recording: how fast it is played changes neither orders nor
-fills, and being killed and begun anew only does when an answer was lost that was no plain acceptance.
+Everything that happens is a function of the recording: how fast it is played changes neither orders
+nor fills. Nor does being killed and begun anew, unless an answer was lost with the process that was
+no plain acceptance.
 """
 
 import asyncio
