@@ -2,14 +2,18 @@
 
 import sys
 from dataclasses import replace
+from pathlib import Path
 from random import Random
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from opensqt.backtest.case import Case, Mode
-from opensqt.backtest.integer import building, compiled, finding, notices
+from opensqt.backtest.integer import building, finding, machine, notices
 from opensqt.backtest.integer.engine import prepare, run_integer
+from opensqt.backtest.integer.records import TIED, WORLD
 from opensqt.backtest.integer.sums import share
 from opensqt.backtest.rounding import half_even
 from opensqt.backtest.run import run
@@ -27,6 +31,11 @@ def plain_case(seed: int = SEED) -> Case:
         bots=(replace(bot, grid=replace(bot.grid, atr=None)),),
         tapes={symbol: replace(tape, quotes=tape.quotes.taken([]), marks=tape.marks.taken([]))},
     )
+
+
+def at(column: NDArray[Any]) -> int:
+    """Where a column is."""
+    return column.ctypes.data
 
 
 def test_a_share_is_that_of_whole_numbers_of_any_size() -> None:
@@ -52,10 +61,13 @@ def test_what_is_found_is_what_a_plain_look_finds(low: int) -> None:
         beyond = np.flatnonzero((prices <= low) | (prices >= high))
         outside = np.flatnonzero((bids < low) | (bids > high))
         for found, expected in (
-            (finding.next_beyond(prices, start, 2_000, low, high), beyond),
-            (finding.next_outside(prices, makers, start, 2_000, low, high), outside),
+            (finding.next_beyond(at(prices), start, 2_000, low, high), beyond),
+            (
+                finding.next_outside(at(prices), at(makers), start, 2_000, low, high),
+                outside,
+            ),
         ):
-            assert found == min([at for at in expected.tolist() if at >= start], default=2_000)
+            assert found == min([n for n in expected.tolist() if n >= start], default=2_000)
 
 
 def test_the_first_trade_from_a_time_on() -> None:
@@ -63,14 +75,16 @@ def test_the_first_trade_from_a_time_on() -> None:
     for start in range(9):
         for time_ns in range(14):
             expected = max(start, int(np.searchsorted(times, time_ns)))
-            assert finding.first_from(times, start, 8, time_ns) == expected
+            assert finding.first_from(at(times), start, 8, time_ns) == expected
 
 
-def test_numbers_that_go_back() -> None:
-    assert not finding.goes_back(np.array([1, 1, 2]), 0)
-    assert finding.goes_back(np.array([1, 1, 2]), 1)
-    assert finding.goes_back(np.array([1, 3, 2]), 0)
-    assert not finding.goes_back(np.array([1]), 1)
+@pytest.mark.parametrize(
+    ("numbers", "least", "back"),
+    [([1, 1, 2], 0, False), ([1, 1, 2], 1, True), ([1, 3, 2], 0, True), ([1], 1, False)],
+)
+def test_numbers_that_go_back(numbers: list[int], least: int, *, back: bool) -> None:
+    column = np.array(numbers, dtype=np.int64)
+    assert finding.goes_back(at(column), len(column), least) == back
 
 
 def test_tables_grow_without_a_trace(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,54 +120,82 @@ def test_columns_may_be_read_only_and_apart() -> None:
     assert run_integer(replace(case, tapes={symbol: apart})).same_as(expected)
 
 
-def test_without_a_compiler_another_engine_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("missing", ["numba", "llvmlite"])
+def test_without_a_compiler_another_engine_says_so(
+    missing: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     case = plain_case()
     expected = run(case)
     for name in list(sys.modules):
-        if name.startswith("opensqt.backtest.integer.") and not name.endswith(
-            ("engine", "ordinary", "records", "scale", "building")
-        ):
+        if name.partition(".")[0] == missing:
             monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "numba", None)
+    monkeypatch.setitem(sys.modules, missing, None)
+    if missing == "llvmlite":  # not even what is compiled can be loaded
+        monkeypatch.delitem(sys.modules, "opensqt.backtest.integer.machine")
+    else:
+        monkeypatch.delitem(sys.modules, "opensqt.backtest.integer.life", raising=False)
+        monkeypatch.setattr(machine, "places", lambda: iter([tmp_path]))
+        machine.loop.cache_clear()
     prepare()
     result = run(case)
     assert expected.mode is Mode.INTEGER
     assert result.mode is Mode.SKIP
-    assert result.detours == ("not in whole numbers: numba is not installed",)
+    assert result.detours == (f"not in whole numbers: {missing} is not installed",)
     assert result.same_as(expected)
-    with pytest.raises(ValueError, match="numba is not installed"):
+    with pytest.raises(ValueError, match=f"{missing} is not installed"):
         run(case, mode=Mode.INTEGER)
+
+
+def test_it_is_compiled_once_and_then_loaded(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    compiled = 0
+    made = machine._compiled()
+
+    def compiler() -> bytes:
+        nonlocal compiled
+        compiled += 1
+        return made
+
+    closed = tmp_path / "closed"
+    closed.write_text("a file, so no folder")
+    monkeypatch.setattr(machine, "places", lambda: iter([closed, tmp_path / "open"]))
+    monkeypatch.setattr(machine, "_compiled", compiler)
+    world = np.zeros(1, WORLD)
+    for _ in range(3):
+        world["floor"]["status"] = TIED  # so that it ends at once
+        machine.loop.cache_clear()
+        machine.loop()(at(world))
+        assert world[0]["clock"]["block"]
+    assert compiled == 1
+
+    (kept,) = (tmp_path / "open").iterdir()
+    kept.write_bytes(kept.read_bytes()[:-1])
+    machine.loop.cache_clear()
+    machine.loop()(at(world))
+    assert compiled == 2, "what is not whole is not run"
+
+    monkeypatch.setattr(machine, "places", lambda: iter([closed]))
+    machine.loop.cache_clear()
+    machine.loop()(at(world))
+    assert compiled == 3, "without a place to keep it"
+    machine.loop.cache_clear()
+
+
+def test_it_is_filed_under_its_sources(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    before = machine._name()
+    for path in machine.SOURCES.glob("*.py"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    monkeypatch.setattr(machine, "SOURCES", tmp_path)
+    assert machine._name() == before
+    with (tmp_path / "sums.py").open("a", encoding="utf-8") as source:
+        source.write("# another one\n")
+    assert machine._name() != before
 
 
 def test_who_asks_is_told_of_compiling_once() -> None:
     told: list[str] = []
     notices.tell_of_compiling(lambda: told.append("compiling"))
-
-    @compiled.part
-    def twice(number: int) -> int:
-        return 2 * number
-
-    @compiled.part
-    def four_times(number: int) -> int:
-        return twice(twice(number))
-
-    assert four_times(3) == 12
+    notices.compiling()
+    notices.compiling()
     assert told == ["compiling"]
-
-
-def test_another_source_is_compiled_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is kept on disk is of the sources as they are, those that are only called included."""
-
-    def make(digest: str) -> object:
-        def said() -> bool:
-            return bool(digest)
-
-        return said
-
-    def kept(source: str) -> object:
-        monkeypatch.setattr(compiled, "_digest", lambda: source)
-        function = compiled.whole(make)  # type: ignore[type-var]
-        return function._cache._index_key((), function.targetctx.codegen())  # type: ignore[attr-defined]
-
-    assert kept("one") == kept("one")
-    assert kept("one") != kept("other")

@@ -87,6 +87,11 @@ class Tables:
         bot["farthest_buy"], bot["farthest_sell"] = FAR, -FAR
         floor["cash"], floor["lost_above"], floor["high"] = scale.deposit, FAR, FAR
 
+    @property
+    def address(self) -> int:
+        """Where the world is in memory."""
+        return self.world.ctypes.data
+
     def rows(self, name: str, count: int) -> Any:
         """The first rows of a table."""
         return self._tables[name][:count]

@@ -18,11 +18,9 @@ from opensqt.backtest.integer.records import (
 from opensqt.backtest.integer.tables import (
     alarm_at,
     bid_at,
-    flags,
     letter_at,
     maker_at,
     number_at,
-    numbers,
     post_at,
     time_at,
 )
@@ -105,7 +103,7 @@ def passed(  # noqa: PLR0917  # a key
     w: Record, start: int, stop: int, due: int, happened: int, phase: int
 ) -> int:
     """How many trades have happened before a key, of which `start` had, and no more than `stop`."""
-    index = first_from(numbers(w.times, w.trades), start, stop, due)
+    index = first_from(w.times, start, stop, due)
     while index < stop and time_at(w, index) == due:
         place = index + settled_before(w, index)
         if not comes_before(due, place, PHASE_EVENT, due, happened, phase):
@@ -119,7 +117,7 @@ def heard_before(  # noqa: PLR0917  # a key
     w: Record, delay_ns: int, start: int, stop: int, due: int, happened: int, phase: int
 ) -> int:
     """How many prices have been heard before a key, of which `start` had, and at most `stop`."""
-    index = first_from(numbers(w.times, w.trades), start, stop, due - delay_ns)
+    index = first_from(w.times, start, stop, due - delay_ns)
     while index < stop and time_at(w, index) + delay_ns == due:
         place = index + 1 + settled_before(w, index)
         if not comes_before(due, place, PHASE_PRICE, due, happened, phase):
@@ -136,7 +134,7 @@ def look_ahead(w: Record) -> None:
         stop = min(clock.trades + clock.block, w.trades)
         if clock.fundings < w.fundings:
             stop = min(stop, number_at(w.funding_places, clock.fundings))
-        found = next_beyond(numbers(w.prices, w.trades), clock.trades, stop, floor.low, floor.high)
+        found = next_beyond(w.prices, clock.trades, stop, floor.low, floor.high)
         clock.touch_at, clock.touched, clock.touch_known = found, found < stop, 1
     if not clock.listen_known:
         if clock.listen_at < clock.touch_at:
@@ -151,10 +149,8 @@ def _next_price(w: Record, start: int, stop: int) -> int:
     limit = stop
     if bot.wakes_ns < FAR:
         # What is heard just when a wait ends is decided on, unless it is what was heard before.
-        limit = first_from(numbers(w.times, w.trades), start, stop, bot.wakes_ns - grid.market_ns)
-    found = next_outside(
-        numbers(w.prices, w.trades), flags(w.makers, w.trades), start, limit, bot.low, bot.high
-    )
+        limit = first_from(w.times, start, stop, bot.wakes_ns - grid.market_ns)
+    found = next_outside(w.prices, w.makers, start, limit, bot.low, bot.high)
     if found < limit:
         return found
     while 0 < limit < stop:

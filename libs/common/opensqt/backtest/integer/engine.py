@@ -1,5 +1,6 @@
 """`run_integer`: a case in whole numbers, as a result."""
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -8,15 +9,13 @@ from opensqt.backtest.case import Case, Mode
 from opensqt.backtest.columns import Ints
 from opensqt.backtest.integer.building import Tables
 from opensqt.backtest.integer.ordinary import REASONS, NotOrdinary, unsupported
-from opensqt.backtest.integer.records import BACK, CROWDED, FINE, TOO_LARGE, WORLD
+from opensqt.backtest.integer.records import BACK, CROWDED, FINE
 from opensqt.backtest.integer.scale import Scale
 from opensqt.backtest.result import BotRun, Fills, Orders, Payments, Result
 from opensqt.backtest.tape import Tape
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from opensqt.backtest.integer.compiled import Records
+    from opensqt.backtest.integer.machine import Loop
 
 COMPILER = ("numba", "llvmlite")
 
@@ -30,7 +29,7 @@ def run_integer(case: Case) -> Result:
     """
     if reasons := unsupported(case):
         raise NotOrdinary("; ".join(reasons))
-    live = _compiled()
+    loop = _loop()
     (bot,) = case.bots
     tape = case.tapes[bot.symbol]
     _check_fundings(tape)
@@ -38,11 +37,11 @@ def run_integer(case: Case) -> Result:
     scale = Scale.of(case, bot, int(tape.trades.price[0]), start_ns=start_ns)
     tables = Tables(scale, tape, case.latency, end_ns=end_ns)
     floor = tables.world[0]["floor"]
-    live(tables.world)
+    loop(tables.address)
     while floor["status"] == CROWDED:
         tables.grow()
         floor["status"] = FINE
-        live(tables.world)
+        loop(tables.address)
     if floor["status"] == BACK:
         raise _backwards(tape)
     if floor["status"] != FINE:
@@ -52,13 +51,8 @@ def run_integer(case: Case) -> Result:
 
 def prepare() -> None:
     """Compile the engine now, if need be and if there is a compiler: for processes that follow."""
-    try:
-        live = _compiled()
-    except NotOrdinary:
-        return
-    nothing = np.zeros(1, WORLD)
-    nothing["floor"]["status"] = TOO_LARGE  # so that it ends at once
-    live(nothing)
+    with suppress(NotOrdinary):
+        _loop()
 
 
 def span(tape: Tape) -> tuple[int, int]:
@@ -67,15 +61,17 @@ def span(tape: Tape) -> tuple[int, int]:
     return min(int(t[0]) for t in times), max(int(t[-1]) for t in times)
 
 
-def _compiled() -> "Callable[[Records], None]":
-    """The loop; whoever does not need it does not wait for the compiler to load."""
+def _loop() -> "Loop":
+    """The compiled loop; whoever does not need it does not wait for it to be loaded."""
     try:
-        from opensqt.backtest.integer.life import live
+        from opensqt.backtest.integer.machine import loop
+
+        return loop()
     except ImportError as error:
-        if error.name is None or error.name.partition(".")[0] not in COMPILER:
+        library = (error.name or "").partition(".")[0]
+        if library not in COMPILER:
             raise
-        raise NotOrdinary(f"{error.name} is not installed") from error
-    return live
+        raise NotOrdinary(f"{library} is not installed") from error
 
 
 def _check_fundings(tape: Tape) -> None:

@@ -1,9 +1,7 @@
 """The life of a grid on a market, from the first trade to the last: the loop that all runs in."""
 
-from collections.abc import Callable
-
 from opensqt.backtest.integer.account import pay_funding
-from opensqt.backtest.integer.compiled import Record, Records, part, whole
+from opensqt.backtest.integer.compiled import Record, part
 from opensqt.backtest.integer.course import (
     EVENT,
     NOTHING,
@@ -29,9 +27,9 @@ from opensqt.backtest.integer.tables import (
     letter_at,
     maker_at,
     number_at,
-    numbers,
     post_at,
     time_at,
+    world_at,
 )
 
 FIRST_BLOCK = 256
@@ -39,36 +37,37 @@ LARGEST_BLOCK = 8192
 """Trades that are looked through before anything else is looked at."""
 
 
-def _make_live(digest: str) -> Callable[[Records], None]:
-    def live(world: Records) -> None:
-        """Live through a market, as far as there is room."""
-        w = world[0]
-        if digest and not w.clock.block:
-            w.clock.block = FIRST_BLOCK
-            if _goes_back(w):
-                w.floor.status = BACK
-        while w.floor.status == FINE:
-            if lacks_room(w):
-                w.floor.status = CROWDED
-                return
-            look_ahead(w)
-            kind, due_ns, happened = what_comes(w)
-            if kind == NOTHING or due_ns > w.grid.end_ns:
-                return
-            if kind == EVENT:
-                _happen(w)
-            elif kind == PRICE:
-                _hear_price(w, due_ns, happened)
-            else:
-                _deliver(w, kind, due_ns, happened)
+def live(address: int) -> None:
+    """Live through a market, as far as there is room; `machine` compiles it.
 
-    return live
+    Args:
+        address: Where the world is.
+    """
+    w = world_at(address)
+    if not w.clock.block:
+        w.clock.block = FIRST_BLOCK
+        if _goes_back(w):
+            w.floor.status = BACK
+    while w.floor.status == FINE:
+        if lacks_room(w):
+            w.floor.status = CROWDED
+            return
+        look_ahead(w)
+        kind, due_ns, happened = what_comes(w)
+        if kind == NOTHING or due_ns > w.grid.end_ns:
+            return
+        if kind == EVENT:
+            _happen(w)
+        elif kind == PRICE:
+            _hear_price(w, due_ns, happened)
+        else:
+            _deliver(w, kind, due_ns, happened)
 
 
 @part
 def _goes_back(w: Record) -> bool:
     """Whether the trades are not in the order of their times and rows."""
-    return goes_back(numbers(w.times, w.trades), 0) or goes_back(numbers(w.rows, w.trades), 1)
+    return goes_back(w.times, w.trades, 0) or goes_back(w.rows, w.trades, 1)
 
 
 @part
@@ -135,6 +134,3 @@ def _deliver(w: Record, kind: int, due_ns: int, happened: int) -> None:
     else:
         hear(w, kind, place)
         _decide(w, due_ns)
-
-
-live = whole(_make_live)

@@ -11,6 +11,8 @@ def send(  # noqa: PLR0917  # what a letter says
 ) -> None:
     """Put a letter about an order on its way; there is room for it."""
     grid, post = w.grid, post_at(w, kind)
+    if post.first == post.end:
+        post.first = post.end = 0
     letter = letter_at(w, kind, post.end)
     post.end += 1
     takes_ns = grid.order_ns if kind == 2 else grid.report_ns

@@ -7,13 +7,21 @@ would make compiling several times as long. Nothing here looks whether a row exi
 from collections.abc import Callable
 from typing import Any, cast
 
-import numpy as np
-from numba import carray, types  # type: ignore[attr-defined]  # it is documented
+from numba import types
 from numba.extending import intrinsic
 
-from opensqt.backtest.columns import Ints
 from opensqt.backtest.integer.compiled import Record, part
-from opensqt.backtest.integer.records import ALARM, FILL, LETTER, ORDER, PAYMENT, POST, SLOT, WISH
+from opensqt.backtest.integer.records import (
+    ALARM,
+    FILL,
+    LETTER,
+    ORDER,
+    PAYMENT,
+    POST,
+    SLOT,
+    WISH,
+    WORLD,
+)
 
 
 def _type_row(_typing: Any, _address: Any, _index: Any, table: Any) -> Any:
@@ -29,42 +37,52 @@ def _type_row(_typing: Any, _address: Any, _index: Any, table: Any) -> Any:
     return signature, build
 
 
-def _type_pointer(_typing: Any, _address: Any) -> Any:
-    signature = types.voidptr(types.int64)
+def _type_number(_typing: Any, _address: Any, _place: Any) -> Any:
+    return _loaded(types.int64)
+
+
+def _type_flag(_typing: Any, _address: Any, _place: Any) -> Any:
+    return _loaded(types.uint8)
+
+
+def _loaded(kind: Any) -> Any:
+    """How to read an element of a column."""
 
     def build(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        return builder.inttoptr(arguments[0], context.get_value_type(types.voidptr))
+        return builder.load(_element(context, builder, kind, *arguments))
 
-    return signature, build
+    return kind(types.int64, types.int64), build
+
+
+def _type_put(_typing: Any, _address: Any, _place: Any, _number: Any) -> Any:
+    def build(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        address, place, number = arguments
+        builder.store(number, _element(context, builder, types.int64, address, place))
+        return context.get_dummy_value()
+
+    return types.none(types.int64, types.int64, types.int64), build
+
+
+def _element(context: Any, builder: Any, kind: Any, address: Any, place: Any) -> Any:
+    """Where an element is: by a pointer and an index, which is what makes vectors of loops."""
+    column = builder.inttoptr(address, context.get_value_type(kind).as_pointer())
+    return builder.gep(column, [place], inbounds=True)
 
 
 _row = cast("Callable[[int, int, Any], Record]", intrinsic(_type_row))
 """A row of the table at an address, by reference."""
-_pointer = cast("Callable[[int], Any]", intrinsic(_type_pointer))
+number_at = cast("Callable[[int, int], int]", intrinsic(_type_number))
+"""A number of the column at an address."""
+flag_at = cast("Callable[[int, int], int]", intrinsic(_type_flag))
+"""A byte of the column at an address, 0 or 1."""
+put = cast("Callable[[int, int, int], None]", intrinsic(_type_put))
+"""Write a number of the column at an address."""
 
 
 @part
-def numbers(address: int, count: int) -> Ints:
-    """A column of whole numbers."""
-    return carray(_pointer(address), (count,), np.int64)
-
-
-@part
-def flags(address: int, count: int) -> Any:
-    """A column of bytes, 0 or 1."""
-    return carray(_pointer(address), (count,), np.uint8)
-
-
-@part
-def number_at(column: int, place: int) -> int:
-    """A number of a column."""
-    return numbers(column, place + 1)[place]  # type: ignore[no-any-return]
-
-
-@part
-def put(column: int, place: int, number: int) -> None:
-    """Write a number of a column."""
-    numbers(column, place + 1)[place] = number
+def world_at(address: int) -> Record:
+    """All of it."""
+    return _row(address, 0, WORLD)
 
 
 @part
@@ -130,4 +148,4 @@ def bid_at(w: Record, trade: int) -> int:
 @part
 def maker_at(w: Record, trade: int) -> int:
     """1 when a trade hit the bid."""
-    return int(flags(w.makers, trade + 1)[trade])
+    return flag_at(w.makers, trade)
