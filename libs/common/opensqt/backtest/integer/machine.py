@@ -87,6 +87,7 @@ def _keep(place: Path, content: bytes) -> None:
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
+        Path(path).chmod(0o644)  # whoever may read the sources may read it
         Path(path).replace(place / _name())
     except OSError:
         Path(path).unlink(missing_ok=True)
