@@ -138,11 +138,12 @@ def _drop_on_cancel(self: SlotManager, update: OrderUpdate, *, now_ns: int) -> O
 _reported: Final = reported
 
 
-def _as_acknowledged(order: Order, said: OrderStatus, reason: EndReason, text: str = "") -> Order:
+def _as_acknowledged(order: Order, said: OrderStatus, *args: Any, **more: Any) -> Order:
     """The answer to the request is the freshest news there is."""
     if said is OrderStatus.NEW:
-        return replace(order, status=said, filled_quantity=ZERO, filled_quote=ZERO)
-    return _reported(order, said, reason, text)
+        heard = _reported(order, said, *args, **more)
+        return replace(heard, status=said, filled_quantity=ZERO, filled_quote=ZERO)
+    return _reported(order, said, *args, **more)
 
 
 # --- slot freed on failed cancel -----------------------------------------------------------------

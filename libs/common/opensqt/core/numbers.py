@@ -81,13 +81,26 @@ def round_to(number: Decimal, step: Decimal) -> Decimal:
     return _to_step(number, step, ROUND_HALF_EVEN)
 
 
+def least_count(number: Decimal, step: Decimal) -> int:
+    """The least count of steps that is not below `number`."""
+    return int(_count(number, step, ROUND_CEILING))
+
+
+def most_count(number: Decimal, step: Decimal) -> int:
+    """The highest count of steps that is not above `number`."""
+    return int(_count(number, step, ROUND_FLOOR))
+
+
 def divide(numerator: Decimal, denominator: Decimal) -> Decimal:
     """Divide with 60 significant digits, whatever the caller's decimal context is."""
     return EXACT.divide(numerator, denominator)
 
 
 def _to_step(number: Decimal, step: Decimal, rounding: str) -> Decimal:
+    return EXACT.multiply(_count(number, step, rounding), step)
+
+
+def _count(number: Decimal, step: Decimal, rounding: str) -> Decimal:
     if step <= 0:
         raise ValueError(f"step must be positive, got {step}")
-    count = EXACT.divide(number, step).to_integral_value(rounding=rounding)
-    return EXACT.multiply(count, step)
+    return EXACT.divide(number, step).to_integral_value(rounding=rounding)

@@ -50,7 +50,7 @@ class OrderStatus(StrEnum):
     @property
     def terminal(self) -> bool:
         """The order has ended; it never reopens, though fills may still come to light."""
-        return self in _TERMINAL
+        return self in TERMINAL
 
     @property
     def resting(self) -> bool:
@@ -78,7 +78,7 @@ class EndReason(StrEnum):
     TIMESTAMP = "TIMESTAMP"
 
 
-_TERMINAL: Final = frozenset(
+TERMINAL: Final = frozenset(
     {
         OrderStatus.FILLED,
         OrderStatus.CANCELED,

@@ -10,6 +10,7 @@ from decimal import Decimal as D
 from typing import TypeVar
 
 from opensqt.core.events import Forced, OrderUpdate, UpdateSource
+from opensqt.core.grid.agenda import Agenda
 from opensqt.core.grid.book import BatchRecord, GridBook, GridChange, apply_change
 from opensqt.core.grid.invariants import book_problem
 from opensqt.core.grid.results import Outcome
@@ -168,9 +169,11 @@ class ModelLedger:
     batches: dict[str, BatchRecord] = field(default_factory=dict)
     changes: list[GridChange] = field(default_factory=list)
     first: GridBook = field(init=False)
+    agenda: Agenda = field(init=False)
 
     def __post_init__(self) -> None:
         self.first = self.book
+        self.agenda = Agenda.of(self.book)
 
     def transact(self, decide: Callable[[SlotManager], Outcome[T]]) -> Outcome[T]:
         """Let a manager decide on the book, and commit what it decided."""
@@ -185,6 +188,10 @@ class ModelLedger:
         before, self.book = self.book, outcome.book.trimmed()
         assert apply_change(before, change) == self.book, "a watcher would know something else"
         assert not book_problem(self.book)
+        self.agenda = self.agenda.after(self.book, change)
+        anew = Agenda.of(self.book)
+        assert self.agenda == anew, "what was kept from change to change is not what there is"
+        assert self.agenda.waiting() == anew.waiting()
         for order in change.orders:
             _goes_on(self.orders.get(order.client_oid), order)
             self.orders[order.client_oid] = order

@@ -7,6 +7,7 @@ from decimal import Decimal as D
 
 import pytest
 
+from opensqt.core.grid.agenda import Agenda
 from opensqt.core.grid.book import Direction, Standing
 from opensqt.core.grid.brain import Brain
 from opensqt.core.grid.config import GridConfig
@@ -141,7 +142,7 @@ def test_a_halted_grid_without_a_holding_is_quiet_everywhere() -> None:
 
 def test_while_openings_pause_no_level_matters_that_none_is_opened_at() -> None:
     brain = settled(Direction.LONG, replace(LONG, slack_levels=1), "100.5", "100.6")
-    quiet = quiet_band(decide(brain.book, view("100.5", "100.6", paused=True), brain.config))
+    quiet = quiet_band(decide(brain.agenda, view("100.5", "100.6", paused=True), brain.config))
     assert quiet is not None
     # The order at 98 rests until the ask is above 102: there the window, and its slack, leave it.
     assert quiet.ask_max == D("102.0")
@@ -152,7 +153,7 @@ def test_while_openings_pause_no_level_matters_that_none_is_opened_at() -> None:
 def test_what_is_not_quiet_has_no_band() -> None:
     brain = Brain(grids.grid(), config=LONG, instrument=BTC)
     assert brain.quiet() is None  # no price yet
-    assert quiet_band(decide(grids.grid(), view("100.5", "100.6"), LONG)) is None
+    assert quiet_band(decide(Agenda.of(grids.grid()), view("100.5", "100.6"), LONG)) is None
 
 
 def configs(rng: random.Random) -> Iterator[GridConfig]:

@@ -43,7 +43,7 @@ def test_every_pair_of_the_slot_table(status: SlotStatus, event: SlotEvent) -> N
     expected = lines[status][head.index(event)]
     slot = Slot(price=D(99), status=status)
     if expected != "-":
-        assert step(slot, event).status == SlotStatus(expected)
+        assert step(slot, event) == SlotStatus(expected)
         return
     with pytest.raises(Refusal) as refused:
         step(slot, event)

@@ -15,8 +15,6 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Final
 
-import numpy as np
-
 from opensqt.backtest.case import Case, Mode
 from opensqt.backtest.exact.desk import Desk
 from opensqt.backtest.exact.finding import Finder, Range, Skipping, Stepping
@@ -37,7 +35,7 @@ from opensqt.backtest.exact.timeline import (
 from opensqt.backtest.exact.world import World
 from opensqt.backtest.result import Result
 from opensqt.core.exchange.untouched import Solvent, Untouched
-from opensqt.core.numbers import ceil_to, floor_to
+from opensqt.core.numbers import least_count, most_count
 
 REACH_MIN: Final = 256
 """How many events are looked ahead at first; more with every time that nothing is found."""
@@ -103,11 +101,11 @@ class _Ear:
         """Hear the latest price that comes before a message."""
         due_ns, happened, phase = key
         times = self._course.time_ns
-        heard = int(np.searchsorted(times, due_ns - self._market_ns))
+        heard = int(times.searchsorted(due_ns - self._market_ns))
         if heard < len(times) and times[heard] == due_ns - self._market_ns:
             # Prices that are due at the very same time: those of events that happened before.
             before = happened if phase > Phase.PRICE else happened - 1
-            until = int(np.searchsorted(times, due_ns - self._market_ns, side="right"))
+            until = int(times.searchsorted(due_ns - self._market_ns, side="right"))
             heard = max(heard, min(until, self._course.before(before)))
         self._hear(heard, due_ns)
 
@@ -116,7 +114,7 @@ class _Ear:
         self._looked, self._found, self._ranges = self._heard, False, None
         # A price that is heard just when a back-off ends, and before the alarm, is decided on.
         alarm_ns, times = self.desk.alarm_ns - self._market_ns, self._course.time_ns
-        first = max(self._heard, int(np.searchsorted(times, alarm_ns)))
+        first = max(self._heard, int(times.searchsorted(alarm_ns)))
         while first < len(times) and times[first] == alarm_ns and not self._is_told(first):
             first += 1
         at_alarm = first < len(times) and times[first] == alarm_ns
@@ -126,7 +124,7 @@ class _Ear:
         """The message of the next price to look at, if it is of an event before `stop`."""
         if not self._found:
             last_ns = due_ns - self._market_ns
-            stop = min(stop, int(np.searchsorted(self._course.time_ns, last_ns, side="right")))
+            stop = min(stop, int(self._course.time_ns.searchsorted(last_ns, side="right")))
             if self._looked >= stop:
                 return NO_KEY
             if self._ranges is None:
@@ -283,6 +281,8 @@ class _Walk:
 
     def _next_event(self, horizon: int) -> tuple[Course | None, int]:
         world = self._world
+        if horizon == world.happened:
+            return None, 0  # all that may come first has; what was touched is looked at later
         if self._watch.touched:
             self._watch.touched = False
             world.floor.catch_up(world.happened)
@@ -333,9 +333,9 @@ class _Walk:
 
 def _least(bound: Decimal | None, unit: Decimal) -> int:
     """The least count of units that is not below a bound."""
-    return -FAR - 1 if bound is None else int(ceil_to(bound, unit) / unit)
+    return -FAR - 1 if bound is None else least_count(bound, unit)
 
 
 def _most(bound: Decimal | None, unit: Decimal) -> int:
     """The highest count of units that is not above a bound."""
-    return FAR + 1 if bound is None else int(floor_to(bound, unit) / unit)
+    return FAR + 1 if bound is None else most_count(bound, unit)

@@ -86,14 +86,14 @@ class Course:
         """How many of its events are among the first `place` of all symbols."""
         if self.alone:
             return min(place, self.count)
-        return int(np.searchsorted(self.place, place))
+        return int(self.place.searchsorted(place))
 
     def latest(self, table: Columns, index: int) -> int:
         """Index into a table of its latest row up to an event; -1 for none."""
         if self.plain:
             return index if table is self.tape.trades else -1
         rows: Ints = table.row  # type: ignore[attr-defined]  # every table of a tape has them
-        return int(np.searchsorted(rows, self.row[index], side="right")) - 1
+        return int(rows.searchsorted(self.row[index], side="right")) - 1
 
     def trade(self, number: int) -> MarketTrade:
         """A trade of the tape."""
@@ -180,7 +180,7 @@ class Timeline:
 
     def before(self, time_ns: int) -> int:
         """How many events happen before a time."""
-        return int(np.searchsorted(self.time_ns, time_ns))
+        return int(self.time_ns.searchsorted(time_ns))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -16,25 +16,32 @@ from opensqt.core.numbers import ZERO, plain
 
 
 def check_place(
-    owner: Account, markets: Mapping[str, Market], order: Order, *, now_ns: int
+    owner: Account,
+    markets: Mapping[str, Market],
+    request: OrderRequest,
+    order: Order,
+    *,
+    now_ns: int,
 ) -> None:
-    """Refuse a new order that the exchange does not take.
+    """Refuse a request that the exchange does not take, given the order that would come of it.
 
     Raises:
         RuleBroken: Naming the rule and what it allows.
     """
     market = markets[order.symbol]
-    request = as_request(order)
     check_request(request, market.rules, mark=market.mark, now_ns=now_ns)
     if order.client_order_id in owner.open_ids:
         raise RuleBroken(Refused.DUPLICATE_ID, "an id that no open order has")
-    here = sum(other.symbol == order.symbol for other in owner.open_orders.values())
-    if here >= market.rules.max_open_orders:
-        raise RuleBroken(Refused.TOO_MANY_ORDERS, f"up to {market.rules.max_open_orders}")
+    most = market.rules.max_open_orders
+    if len(owner.open_orders) >= most:
+        here = sum(other.symbol == order.symbol for other in owner.open_orders.values())
+        if here >= most:
+            raise RuleBroken(Refused.TOO_MANY_ORDERS, f"up to {most}")
     if order.reduce_only and owner.position(order.symbol).quantity * order.side.sign >= 0:
         raise RuleBroken(Refused.REDUCE_ONLY, "an order against the position")
     _check_crossing(market, request)
-    _check_margin(owner, markets, order.symbol, (*owner.open_orders.values(), order))
+    if not order.reduce_only:  # it needs no margin
+        _check_margin(owner, markets, order.symbol, (*owner.open_orders.values(), order))
 
 
 def check_amend(

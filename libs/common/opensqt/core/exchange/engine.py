@@ -24,7 +24,7 @@ from opensqt.core.exchange.events import (
 )
 from opensqt.core.exchange.executions import Executions
 from opensqt.core.exchange.forced import close_position, liquidate
-from opensqt.core.exchange.margin import Margin, account_margin
+from opensqt.core.exchange.margin import Margin, account_margin, equity_and_maintenance
 from opensqt.core.exchange.market import Market, MarketTrade, Quote
 from opensqt.core.exchange.orders import Change, Order, OrderRequest
 from opensqt.core.exchange.rules import MarketRules, RuleBroken
@@ -105,7 +105,7 @@ class SimulatedExchange:
             updated_ns=now_ns,
         )
         try:
-            check_place(owner, self.markets, order, now_ns=now_ns)
+            check_place(owner, self.markets, request, order, now_ns=now_ns)
         except RuleBroken as broken:
             return (_refusal(account, request.symbol, broken, request.client_order_id),)
         self._next_order_id += 1
@@ -253,8 +253,8 @@ class SimulatedExchange:
         events: list[Event] = []
         for owner in self.accounts.values():
             if any(position.quantity for position in owner.positions.values()):
-                margin = account_margin(owner, self.markets)
-                if margin.equity <= margin.maintenance:
+                equity, maintenance = equity_and_maintenance(owner, self.markets)
+                if equity <= maintenance:
                     ids = iter(self._take_order_id, None)
                     events += liquidate(self._executions, self.markets, owner, ids, now_ns=now_ns)
         return tuple(events)

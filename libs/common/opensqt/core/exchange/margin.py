@@ -60,6 +60,21 @@ def symbol_initial(
     return for_position, in_all - for_position
 
 
+def equity_and_maintenance(
+    account: Account, markets: Mapping[str, Market]
+) -> tuple[Decimal, Decimal]:
+    """Equity and maintenance margin at the current marks, in quote; open orders need no look."""
+    equity, maintenance = account.wallet, ZERO
+    for symbol, position in account.positions.items():
+        if position.quantity:
+            market = markets[symbol]
+            mark = market.mark
+            assert mark is not None, f"{symbol}: a position without a market"
+            equity += position.unrealised(mark)
+            maintenance += abs(position.quantity) * mark * market.rules.maintenance_rate
+    return equity, maintenance
+
+
 def account_margin(account: Account, markets: Mapping[str, Market]) -> Margin:
     """The margin of all positions and open orders of an account."""
     symbols = dict.fromkeys(account.positions)

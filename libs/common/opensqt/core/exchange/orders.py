@@ -6,13 +6,14 @@ statuses there only NEW, PARTIALLY_FILLED, FILLED, CANCELED and EXPIRED occur he
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
 from opensqt.core.numbers import ZERO, divide
 from opensqt.core.orders import OrderStatus, Side
+from opensqt.core.values import replace
 
 
 class OrderType(StrEnum):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from opensqt.core.exchange.account import Account
-from opensqt.core.exchange.margin import account_margin
+from opensqt.core.exchange.margin import equity_and_maintenance
 from opensqt.core.exchange.market import Market
 from opensqt.core.numbers import ZERO, divide
 
@@ -52,8 +52,8 @@ def solvent(
         held = [position for position in owner.positions.values() if position.quantity]
         if not held:
             continue
-        margin = account_margin(owner, markets)
-        reserve = margin.equity - margin.maintenance
+        equity, maintenance = equity_and_maintenance(owner, markets)
+        reserve = equity - maintenance
         if reserve <= ZERO:
             return None
         for position in held:

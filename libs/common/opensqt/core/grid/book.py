@@ -4,14 +4,15 @@ Values only. How they change is in `slots`.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from types import MappingProxyType
 
 from opensqt.core.grid.lattice import Lattice
 from opensqt.core.numbers import ZERO
-from opensqt.core.orders import Execution, Order
+from opensqt.core.orders import TERMINAL, Execution, Order
+from opensqt.core.values import replace
 
 
 class Direction(StrEnum):
@@ -156,7 +157,12 @@ class GridBook:
 
     def trimmed(self) -> "GridBook":
         """The book without what it only has because somebody asked: ended orders and batches."""
-        live = {oid: order for oid, order in self.orders.items() if not order.status.terminal}
+        ended = [oid for oid, order in self.orders.items() if order.status in TERMINAL]
+        if not ended and not self.batches:
+            return self
+        live = dict(self.orders)
+        for oid in ended:
+            del live[oid]
         return replace(self, orders=live, batches={})
 
     def find_strays(self) -> frozenset[str]:

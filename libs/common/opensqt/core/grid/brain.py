@@ -11,12 +11,12 @@ ones brings them back through `recall`.
 
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
 from opensqt.core.actions import Action, ActionBatch
 from opensqt.core.events import Candle, Forced, OrderUpdate
+from opensqt.core.grid.agenda import Agenda
 from opensqt.core.grid.atr import Atr
 from opensqt.core.grid.book import GridBook, GridChange
 from opensqt.core.grid.config import GridConfig
@@ -31,6 +31,7 @@ from opensqt.core.numbers import ZERO
 from opensqt.core.orders import Order
 from opensqt.core.risk.exposure import Exposure
 from opensqt.core.risk.openings import Openings
+from opensqt.core.values import replace
 
 ENDED_KEPT: Final = 1000
 """Orders that are remembered after they ended; the oldest are forgotten first."""
@@ -68,7 +69,8 @@ class Brain:
         on_change: Callable[[GridChange], None] = _nobody,
         openings: Openings | None = None,
     ) -> None:
-        self.book = book.trimmed()
+        self.agenda = Agenda.of(book.trimmed())
+        """What is to be decided on, and in which book."""
         self.config = config
         self.instrument = instrument
         self.atr = (atr or Atr(period=config.atr.period)) if config.atr else None
@@ -82,6 +84,11 @@ class Brain:
         self._recall = recall
         self._on_change = on_change
         self._ended: OrderedDict[str, Order] = OrderedDict()
+
+    @property
+    def book(self) -> GridBook:
+        """The grid as it stands."""
+        return self.agenda.book
 
     # --- what comes in ---------------------------------------------------------------------------
 
@@ -185,13 +192,13 @@ class Brain:
 
     def wakes_ns(self, now_ns: int) -> int | None:
         """When a back-off or a pause ends next, which may let it decide without any event."""
-        times = (self.book.wakes_ns(now_ns), self.openings.wakes_ns(now_ns))
+        times = (self.agenda.wakes_ns(now_ns), self.openings.wakes_ns(now_ns))
         return min((time_ns for time_ns in times if time_ns is not None), default=None)
 
     # --- inside ----------------------------------------------------------------------------------
 
     def _planned(self, now_ns: int, exposure: Exposure) -> tuple[Action, ...]:
-        self._latest = decide(self.book, self.market(now_ns, exposure), self.config)
+        self._latest = decide(self.agenda, self.market(now_ns, exposure), self.config)
         actions = self._latest.actions
         if exposure is Exposure.HOLD:
             actions = hold_what_rests(self.book, actions, self.config)
@@ -223,7 +230,7 @@ class Brain:
         if change is None:
             return outcome.value
         self.openings.learn(self.book.orders, change.orders, now_ns=change.commit_time_ns)
-        self.book = outcome.book.trimmed()
+        self.agenda = self.agenda.after(outcome.book.trimmed(), change)
         for order in change.orders:
             if order.status.terminal:
                 self._ended[order.client_oid] = order

@@ -1,6 +1,5 @@
 """A change of a grid's book under construction: everything that one commit will write."""
 
-from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
@@ -17,6 +16,7 @@ from opensqt.core.grid.invariants import change_problem
 from opensqt.core.grid.table import SlotEvent, step
 from opensqt.core.numbers import ZERO, plain
 from opensqt.core.orders import EndReason, Execution, Order, OrderStatus, Purpose
+from opensqt.core.values import replace
 
 BACKOFF_FIRST_NS: Final = 250_000_000
 BACKOFF_MAX_NS: Final = 30_000_000_000
@@ -30,6 +30,7 @@ class Draft:
 
     def __init__(self, book: GridBook, now_ns: int) -> None:
         self._book = book
+        self._revision = book.revision + 1
         self.now_ns = now_ns
         self.orders = dict(book.orders)
         self._slots: dict[Decimal, Slot] = {}
@@ -60,7 +61,7 @@ class Draft:
     def reserve(self, order: Order) -> None:
         """Give a FREE slot its new order."""
         slot = self.slot(order.slot_price)
-        self._set(step(slot, SlotEvent.RESERVED), order=order)
+        self._set(slot, SlotEvent.RESERVED, order=order)
         self._note(order)
 
     def adopt(self, order: Order) -> None:
@@ -80,7 +81,7 @@ class Draft:
         if slot.order is not None and slot.order.client_oid == order.client_oid:
             self._follow(slot, order)
         elif order.status.resting and slot.order is None:
-            self._set(step(slot, SlotEvent.REVIVED), order=order)
+            self._set(slot, SlotEvent.REVIVED, order=order)
         elif order.status.resting:
             self._strays |= {order.client_oid}
 
@@ -109,13 +110,18 @@ class Draft:
             entry_cost=held.cost,
             exit_price=held.exit_price,
             rejections=0,
+            revision=self._revision,
         )
-        totals = replace(self._totals, realised_pnl=self._totals.realised_pnl + realised)
-        if (execution := counted.execution) is not None:
+        totals = self._totals
+        realised_pnl = totals.realised_pnl + realised
+        if (execution := counted.execution) is None:
+            self._totals = replace(totals, realised_pnl=realised_pnl)
+        else:
             in_quote = not execution.fee or execution.fee_asset == self._book.identity.quote
             known_fee = execution.fee if in_quote else None
-            totals = replace(
+            self._totals = replace(
                 totals,
+                realised_pnl=realised_pnl,
                 fills=totals.fills + 1,
                 buys=totals.buys + (order.side.sign > 0),
                 sells=totals.sells + (order.side.sign < 0),
@@ -128,7 +134,6 @@ class Draft:
                     realised_pnl=realised if order.purpose is Purpose.CLOSE else None,
                 )
             )
-        self._totals = totals
 
     def halt(self, reason: str) -> None:
         """Halt the grid; the first reason stays.
@@ -153,14 +158,16 @@ class Draft:
         if not self._touched and batch is None and self._standing == stood:
             return self._book, None
         standing, standing_reason = self._standing
-        revision = self._book.revision + 1
-        slots = tuple(replace(s, revision=revision) for s in self._slots.values())
+        slots = tuple(self._slots.values())
+        assert all(slot.revision == self._revision for slot in slots)
         problem = change_problem(slots, self._touched.values())
         assert not problem, problem
-        totals = replace(self._totals, orders=self._totals.orders + placed)
-        after = replace(
-            self._book,
-            revision=revision,
+        totals = self._totals
+        if placed:
+            totals = replace(totals, orders=totals.orders + placed)
+        after = GridBook(
+            identity=self._book.identity,
+            revision=self._revision,
             slots={**self._book.slots, **{s.price: s for s in slots}},
             orders=self.orders,
             totals=totals,
@@ -171,7 +178,7 @@ class Draft:
         )
         change = GridChange(
             bot_id=self._book.identity.bot_id,
-            revision=revision,
+            revision=self._revision,
             slots=slots,
             orders=tuple(self._touched.values()),
             executions=tuple(self._executions),
@@ -191,26 +198,30 @@ class Draft:
                 min(BACKOFF_FIRST_NS << min(rejections - 1, 16), BACKOFF_MAX_NS) if refused else 0
             )
             self._slots[slot.price] = replace(
-                step(slot, SlotEvent.ENDED),
+                slot,
+                status=step(slot, SlotEvent.ENDED),
                 order=None,
                 cycle=slot.cycle + 1,
                 rejections=rejections,
                 blocked_until_ns=self.now_ns + wait_ns if refused else 0,
+                revision=self._revision,
             )
             self._bind_stray(slot.price, self._strays or frozenset())
         elif order.status.resting:
-            self._set(step(slot, SlotEvent.CONFIRMED), order=order)
+            self._set(slot, SlotEvent.CONFIRMED, order=order)
         else:
-            self._set(step(slot, SlotEvent.DOUBTED), order=order)
+            self._set(slot, SlotEvent.DOUBTED, order=order)
 
     def _bind_stray(self, price: Decimal, strays: frozenset[str]) -> None:
         here = sorted(oid for oid in strays if self.orders[oid].slot_price == price)
         if here:
             self._strays = strays - {here[0]}
-            self._set(step(self.slot(price), SlotEvent.REVIVED), order=self.orders[here[0]])
+            self._set(self.slot(price), SlotEvent.REVIVED, order=self.orders[here[0]])
 
-    def _set(self, slot: Slot, *, order: Order) -> None:
-        self._slots[slot.price] = replace(slot, order=order)
+    def _set(self, slot: Slot, event: SlotEvent, *, order: Order) -> None:
+        self._slots[slot.price] = replace(
+            slot, status=step(slot, event), order=order, revision=self._revision
+        )
 
     def _note(self, order: Order) -> None:
         self.orders[order.client_oid] = order

@@ -5,7 +5,7 @@ the executions, each with an id of its own. Either may come first, twice, or not
 filled quantity is the most that any of them has shown.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, Self
 
@@ -13,6 +13,7 @@ from opensqt.core.events import OrderUpdate
 from opensqt.core.grid.book import Slot
 from opensqt.core.numbers import EXACT, ZERO, divide, round_to
 from opensqt.core.orders import Execution, Order, Purpose
+from opensqt.core.values import replace
 
 COST_STEP: Final = Decimal("1e-18")
 """Entry costs are split at this precision; the rest stays with what is held, so nothing is lost."""
@@ -23,7 +24,7 @@ class CountedFill:
     """What an update newly tells of an order's fills."""
 
     order: Order
-    """The order with its new cumulative quantities."""
+    """The order with its new cumulative quantities; the very same if there is nothing new."""
     quantity: Decimal
     """Newly filled, in base; zero when all of it was counted before."""
     quote: Decimal
@@ -49,11 +50,11 @@ def count_fill(order: Order, update: OrderUpdate) -> CountedFill:
     most = max(order.filled_quantity, update.filled_quantity, executed)
     filled = min(most, order.quantity)
     quantity = filled - order.filled_quantity
+    if execution is None and not quantity:
+        return CountedFill(order=order, quantity=ZERO, quote=ZERO, execution=None)
     guess = _Guess.of(order)
     executed_quote = order.filled_quote - guess.quote + (execution.price * told if execution else 0)
-    guess_after = guess
-    if execution is not None or quantity:
-        guess_after = _guess(order, update, filled, executed, executed_quote)
+    guess_after = _guess(order, update, filled, executed, executed_quote)
     filled_quote = executed_quote + guess_after.quote
     more = filled_quote - order.filled_quote
     quote = more if not guess.quantity else _new_quote(execution, quantity, guess_after)

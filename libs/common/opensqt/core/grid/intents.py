@@ -1,7 +1,5 @@
 """Intents: what an action asks of a slot, and the order that is committed before it is sent."""
 
-from dataclasses import replace
-
 from opensqt.core.actions import Cancel, Place
 from opensqt.core.errors import Refusal, RefusalReason
 from opensqt.core.grid.book import Slot, SlotStatus, Standing
@@ -9,6 +7,7 @@ from opensqt.core.grid.draft import Draft
 from opensqt.core.identifiers import grid_order_id
 from opensqt.core.numbers import plain
 from opensqt.core.orders import Order, Purpose
+from opensqt.core.values import replace
 
 
 def intend(draft: Draft, action: Place, *, batch_id: str, deadline_ns: int, where: str) -> Order:

@@ -16,11 +16,11 @@ from typing import Final
 
 from opensqt.core.actions import Place
 from opensqt.core.grid.book import Direction, Slot
-from opensqt.core.grid.strategy import Decision
+from opensqt.core.grid.strategy import Competition, Decision
 from opensqt.core.grid.windows import Windows
 from opensqt.core.instrument import InstrumentRuleError
 from opensqt.core.numbers import ZERO, ceil_to, floor_to
-from opensqt.core.orders import Order, Purpose, Side
+from opensqt.core.orders import Order, Side
 
 STEPS_MAX: Final = 64
 """Levels that a band reaches beyond the market's own, at most."""
@@ -54,15 +54,15 @@ def quiet_band(decision: Decision) -> Band | None:
     windows = decision.windows
     if decision.actions or windows is None:
         return None
-    narrowing = _Narrowing(windows, decision.keep)
+    narrowing = _Narrowing(windows, decision.openings)
     try:
         if decision.opening:
             narrowing.keep_cells(nothing_wanted=not decision.wanted)
-        for slot in windows.book.slots.values():
-            if slot.position_qty and windows.ready(slot):
+        for slot in windows.agenda.holdings.values():
+            if windows.ready(slot):
                 narrowing.keep_exit(slot)
-        if decision.wanted:
-            narrowing.keep_ranks(decision)
+        if decision.competition is not None:
+            narrowing.keep_ranks(decision.wanted, decision.competition)
     except _Unclear:
         bid, ask = windows.bid, windows.ask
         return Band(bid_min=bid, bid_max=bid, ask_min=ask, ask_max=ask)
@@ -72,9 +72,9 @@ def quiet_band(decision: Decision) -> Band | None:
 class _Narrowing:
     """A band that gets narrower with everything that is to stay as it is."""
 
-    def __init__(self, windows: Windows, keep: tuple[Order, ...]) -> None:
+    def __init__(self, windows: Windows, openings: tuple[Order, ...]) -> None:
         self._windows = windows
-        self._keep = keep
+        self._openings = openings
         self._tick = windows.market.instrument.tick_size
         self._bid_min: list[Decimal] = []
         self._bid_max: list[Decimal] = []
@@ -135,16 +135,14 @@ class _Narrowing:
         windows = self._windows
         if windows.market.paused or level % windows.spacing:
             return True  # nothing is opened now, or the level is not in use
-        return windows.occupied(windows.lattice.price(level))
+        return windows.occupied(level) or windows.lattice.price(level) <= ZERO
 
     def _farthest(self, side: Side) -> int | None:
         """The level of the opening order that rests farthest from the market."""
-        levels = [
-            self._windows.lattice.nearest(order.slot_price) * side.sign
-            for order in self._keep
-            if order.purpose is Purpose.OPEN and order.side is side
-        ]
-        return min(levels) * side.sign if levels else None
+        prices = [order.slot_price for order in self._openings if order.side is side]
+        if not prices:
+            return None
+        return self._windows.lattice.nearest(min(prices) if side is Side.BUY else max(prices))
 
     def keep_exit(self, slot: Slot) -> None:
         """A holding's exit stays within reach, or out of it, and at its price."""
@@ -169,20 +167,20 @@ class _Narrowing:
             else:
                 self._bid_max.append(floor_to(meant + reach, self._tick))
 
-    def keep_ranks(self, decision: Decision) -> None:
+    def keep_ranks(self, wanted: tuple[Place, ...], competition: Competition) -> None:
         """The orders that have the open places stay nearer than those that want one."""
-        windows = self._windows
-        if decision.chosen:
+        windows, places = self._windows, competition.places
+        if competition.chosen:
             raise _Unclear  # a place is about to become free
-        ranked = sorted(windows.distance(order.price) for order in decision.keep)
-        if len(ranked) < decision.places or not decision.places:
-            if decision.places:
+        ranked = sorted(windows.distance(order.price) for order in competition.keep)
+        if len(ranked) < places or not places:
+            if places:
                 raise _Unclear
             return  # there is no place for anybody
-        last = ranked[decision.places - 1]
-        placed = [o.price for o in decision.keep if windows.distance(o.price) <= last]
+        last = ranked[places - 1]
+        placed = [o.price for o in competition.keep if windows.distance(o.price) <= last]
         low, high = min(placed), max(placed)
-        for place in _nearest(windows, decision.wanted):
+        for place in _nearest(windows, wanted):
             self._keep_nearer(place, low, high)
 
     def _keep_nearer(self, wanted: Decimal, low: Decimal, high: Decimal) -> None:

@@ -1,23 +1,43 @@
 """Reports: what is said of an order, held against what is known of it."""
 
-from dataclasses import replace
-
 from opensqt.core.events import OrderUpdate
 from opensqt.core.grid.draft import REASON_LENGTH_MAX
 from opensqt.core.numbers import plain
 from opensqt.core.orders import EndReason, Order, OrderStatus, next_status
+from opensqt.core.values import replace
 
 
-def reported(order: Order, said: OrderStatus, reason: EndReason, text: str = "") -> Order:
-    """The order once its status is reported; why it ended belongs to the end that counts."""
+def reported(
+    order: Order,
+    said: OrderStatus,
+    reason: EndReason,
+    text: str = "",
+    *,
+    exchange_order_id: str,
+    now_ns: int,
+) -> Order:
+    """The order once it is reported; the very same if that tells nothing new.
+
+    Why it ended belongs to the end that counts, and what the exchange first called it is its name.
+    """
     status = next_status(order.status, said)
+    name = order.exchange_order_id or exchange_order_id
     if status is order.status:
-        return order
+        if name == order.exchange_order_id:
+            return order
+        return replace(order, exchange_order_id=name, updated_ns=now_ns)
     if not status.terminal or status is OrderStatus.FILLED:
-        return replace(order, status=status, end_reason=EndReason.NONE, end_text="")
-    if reason is EndReason.NONE and status is OrderStatus.CANCELED and order.cancel_requested:
+        reason, text = EndReason.NONE, ""
+    elif reason is EndReason.NONE and status is OrderStatus.CANCELED and order.cancel_requested:
         reason = EndReason.CANCEL_REQUESTED
-    return replace(order, status=status, end_reason=reason, end_text=text[:REASON_LENGTH_MAX])
+    return replace(
+        order,
+        status=status,
+        end_reason=reason,
+        end_text=text[:REASON_LENGTH_MAX],
+        exchange_order_id=name,
+        updated_ns=now_ns,
+    )
 
 
 def contradiction(account: str, order: Order, update: OrderUpdate, counted: Order) -> str:

@@ -3,7 +3,6 @@
 What a slot holds changes only by fills, each counted once; its status only by the table.
 """
 
-from dataclasses import replace
 from decimal import Decimal
 
 from opensqt.core.actions import ActionBatch, Cancel, Place
@@ -18,6 +17,7 @@ from opensqt.core.grid.intents import intend, mark_cancel
 from opensqt.core.grid.reports import contradiction, reported
 from opensqt.core.grid.results import Applied, Outcome, PlacementResult, Reservation, Taken
 from opensqt.core.orders import Order, OrderStatus
+from opensqt.core.values import replace
 
 
 class SlotManager:
@@ -110,12 +110,16 @@ class SlotManager:
                     value=result.client_oid,
                     allowed=f"orders of bot {self._book.identity.bot_id}",
                 )
-            changed = replace(
-                reported(order, result.status, result.end_reason, result.end_text),
-                exchange_order_id=order.exchange_order_id or result.exchange_order_id,
+            changed = reported(
+                order,
+                result.status,
+                result.end_reason,
+                result.end_text,
+                exchange_order_id=result.exchange_order_id,
+                now_ns=now_ns,
             )
-            if changed != order:
-                draft.put(replace(changed, updated_ns=now_ns))
+            if changed is not order:
+                draft.put(changed)
         after, change = draft.commit()
         return Outcome(book=after, change=change, value=after.revision)
 
@@ -145,15 +149,18 @@ class SlotManager:
             said = OrderStatus.FILLED  # whether or not somebody says so
         elif said is OrderStatus.NEW and counted.order.filled_quantity:
             said = OrderStatus.PARTIALLY_FILLED
-        changed = replace(
-            reported(counted.order, said, update.end_reason),
-            exchange_order_id=order.exchange_order_id or update.exchange_order_id,
+        changed = reported(
+            counted.order,
+            said,
+            update.end_reason,
+            exchange_order_id=update.exchange_order_id,
+            now_ns=now_ns,
         )
-        if changed == order:
+        if changed is order:
             value = Applied(revision=book.revision, changed=False)
             return Outcome(book=book, change=None, value=value)
         draft.fill(order, counted)
-        draft.put(replace(changed, updated_ns=now_ns))
+        draft.put(replace(changed, updated_ns=now_ns) if changed is counted.order else changed)
         if (
             update.client_oid not in book.orders
             and book.standing is Standing.TRADING  # while RECONCILING, confirming it judges

@@ -8,15 +8,15 @@ Which orders a grid wants is in `windows`; here they are held against the orders
 under the cap on open orders, nearest to the market first.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 
 from opensqt.core.actions import Action, Cancel, Place
+from opensqt.core.grid.agenda import Agenda
 from opensqt.core.grid.book import GridBook, Standing
 from opensqt.core.grid.config import GridConfig
 from opensqt.core.grid.windows import MarketView, Windows
-from opensqt.core.numbers import ZERO
-from opensqt.core.orders import Order, Purpose, Side
+from opensqt.core.orders import Order, Side
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +26,20 @@ class _Candidate:
     rank: Decimal
     wanted: Place | None = None
     live: Order | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Competition:
+    """Orders that are wanted or rest, where there may be fewer places than orders."""
+
+    keep: tuple[Order, ...]
+    """The resting orders that may stay."""
+    places: int
+    """How many orders may be open, those in doubt not counted."""
+    chosen: tuple[Place, ...]
+    """Those of the orders that are wanted that are to have a place, nearest first."""
+    displaced: tuple[Order, ...]
+    """Those that rest and are to have none, nearest first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,12 +53,10 @@ class Decision:
     """Openings may rest, and are placed unless they are paused."""
     wanted: tuple[Place, ...] = ()
     """The orders that are missing, whether or not there is a place for them."""
-    keep: tuple[Order, ...] = ()
-    """The resting orders that may stay."""
-    places: int = 0
-    """How many orders may be open, those in doubt not counted."""
-    chosen: int = 0
-    """How many of the orders that are wanted are to have a place."""
+    openings: tuple[Order, ...] = ()
+    """The opening orders that rest and may stay."""
+    competition: Competition | None = None
+    """None: whatever is wanted has a place."""
 
 
 def plan(book: GridBook, market: MarketView, config: GridConfig) -> tuple[Action, ...]:
@@ -55,34 +67,38 @@ def plan(book: GridBook, market: MarketView, config: GridConfig) -> tuple[Action
     never wait for it. While openings are `market.paused` none is wanted, so that none takes a place
     from an exit, or has an order taken back to make room; those that rest are kept as ever.
     """
-    return decide(book, market, config).actions
+    return decide(Agenda.of(book), market, config).actions
 
 
-def decide(book: GridBook, market: MarketView, config: GridConfig) -> Decision:
+def decide(agenda: Agenda, market: MarketView, config: GridConfig) -> Decision:
     """`plan`, with what it follows from."""
-    windows = Windows.around(book, market, config)
+    book = agenda.book
+    windows = Windows.around(agenda, market, config)
     if windows is None or book.standing is Standing.RECONCILING:
         return Decision()
-    if book.standing is Standing.HALTED:
-        market = replace(market, exposure_allowed=False)
-    opens = market.exposure_allowed and not market.paused
+    allowed = market.exposure_allowed and book.standing is not Standing.HALTED
+    opens = allowed and not market.paused
     wanted = windows.closings() + (windows.openings() if opens else ())
-    keep, cancel = _sort_out(book, market, windows)
-    live = [order for order in book.orders.values() if not order.status.terminal]
-    in_doubt = sum(1 for o in live if not o.status.resting and not o.cancel_requested)
-    places = max(0, config.max_open_orders - in_doubt)
-    chosen, displaced = _under_cap(windows, keep, wanted, places)
-    free_now = max(0, config.max_open_orders - len(live))
-    gone = (*cancel, *displaced[: len(chosen)])
-    actions: list[Action] = [*chosen[:free_now], *(_cancel(order) for order in gone)]
+    keep, cancel = _sort_out(windows, allowed=allowed)
+    chosen, gone = wanted, cancel
+    competition = None
+    if len(wanted) > 1:
+        chosen = tuple(sorted(wanted, key=lambda place: windows.distance(place.price)))
+    if wanted and len(book.orders) + len(wanted) > config.max_open_orders:
+        competition = _compete(book, windows, wanted, {order.client_oid for order in cancel})
+        live = sum(1 for order in book.orders.values() if not order.status.terminal)
+        chosen = competition.chosen[: max(0, config.max_open_orders - live)]
+        gone = cancel + competition.displaced[: len(competition.chosen)]
+    actions: tuple[Action, ...] = chosen
+    if gone:
+        actions += tuple(_cancel(order) for order in gone)
     return Decision(
-        actions=tuple(actions[: config.max_actions]),
+        actions=actions[: config.max_actions],
         windows=windows,
-        opening=market.exposure_allowed,
+        opening=allowed,
         wanted=wanted,
-        keep=tuple(keep),
-        places=places,
-        chosen=len(chosen),
+        openings=keep,
+        competition=competition,
     )
 
 
@@ -100,66 +116,53 @@ def hold_what_rests(
     return tuple(action for action in actions if isinstance(action, Place))[:room]
 
 
-def _sort_out(
-    book: GridBook, market: MarketView, windows: Windows
-) -> tuple[list[Order], list[Order]]:
-    """The resting orders to keep and those to cancel.
+def _sort_out(windows: Windows, *, allowed: bool) -> tuple[tuple[Order, ...], tuple[Order, ...]]:
+    """The resting openings to keep, and the resting orders to cancel.
 
-    A closing order is kept wherever it rests: an exit never hurts, unless it would close more than
-    its slot holds, as after a forced close. An order beside its slot's own is one too many. An
-    order in doubt is left to be settled; asking for its cancel would not make it clearer.
+    An order in doubt is left to be settled; asking for its cancel would not make it clearer.
     """
     keep: list[Order] = []
-    cancel: list[Order] = []
+    cancel = list(windows.agenda.misfits.values())
     above, below = windows.kept_above(), windows.kept_below()
-    straying = book.strays is None or bool(book.strays)
-    for order in book.orders.values():
-        if order.cancel_requested or not order.status.resting:
-            continue
-        if order.purpose is Purpose.OPEN:
-            price = order.slot_price
-            inside = price > above if order.side is Side.BUY else price < below
-            wanted = market.exposure_allowed and inside
-        else:
-            wanted = order.remaining <= -_held(book, order) * order.side.sign
-        if not wanted or (straying and _astray(book, order)):
-            cancel.append(order)
-        else:
-            keep.append(order)
+    for order in windows.agenda.openings.values():
+        price = order.slot_price
+        inside = price > above if order.side is Side.BUY else price < below
+        (keep if allowed and inside else cancel).append(order)
     # The nearest to the market first: it is the likeliest to fill before its cancel arrives.
-    return keep, sorted(cancel, key=lambda o: (windows.distance(o.price), o.client_oid))
+    if len(cancel) > 1:
+        cancel.sort(key=lambda order: (windows.distance(order.price), order.client_oid))
+    return tuple(keep), tuple(cancel)
 
 
-def _held(book: GridBook, order: Order) -> Decimal:
-    slot = book.slots.get(order.slot_price)
-    return ZERO if slot is None else slot.position_qty
-
-
-def _astray(book: GridBook, order: Order) -> bool:
-    slot = book.slots.get(order.slot_price)
-    own = None if slot is None else slot.order
-    return own is not None and own.client_oid != order.client_oid
-
-
-def _under_cap(
-    windows: Windows, keep: list[Order], wanted: tuple[Place, ...], places: int
-) -> tuple[list[Place], list[Order]]:
+def _compete(
+    book: GridBook, windows: Windows, wanted: tuple[Place, ...], cancelled: set[str]
+) -> Competition:
     """Give the open places to the nearest orders: who gets one, and whose are displaced.
 
     An order that rests counts as nearer by the slack, so that two orders at nearly the same
     distance do not displace each other for ever. An order that is to go keeps its place until its
     cancel is proven, so whoever takes the place follows in a later decision.
     """
-    if not wanted:
-        return [], []
+    keep, in_doubt = [], 0
+    for oid, order in book.orders.items():
+        if order.status.terminal or order.cancel_requested:
+            continue
+        if not order.status.resting:
+            in_doubt += 1
+        elif oid not in cancelled:
+            keep.append(order)
+    places = max(0, windows.config.max_open_orders - in_doubt)
     candidates = [
         *(_Candidate(rank=windows.distance(w.price), wanted=w) for w in wanted),
         *(_Candidate(rank=windows.distance(o.price) - windows.slack, live=o) for o in keep),
     ]
     candidates.sort(key=lambda c: (c.rank, c.live is None))
-    chosen = [c.wanted for c in candidates[:places] if c.wanted is not None]
-    displaced = [c.live for c in candidates[places:] if c.live is not None]
-    return chosen, displaced
+    return Competition(
+        keep=tuple(keep),
+        places=places,
+        chosen=tuple(c.wanted for c in candidates[:places] if c.wanted is not None),
+        displaced=tuple(c.live for c in candidates[places:] if c.live is not None),
+    )
 
 
 def _cancel(order: Order) -> Cancel:

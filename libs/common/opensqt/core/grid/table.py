@@ -3,7 +3,6 @@
 All that changes a slot's status goes through `step`. A pair that is not in the table is refused.
 """
 
-from dataclasses import replace
 from enum import StrEnum
 from typing import Final
 
@@ -33,8 +32,8 @@ SLOT_TABLE: Final[dict[tuple[SlotStatus, SlotEvent], SlotStatus]] = {
 }
 
 
-def step(slot: Slot, event: SlotEvent) -> Slot:
-    """The slot after `event`.
+def step(slot: Slot, event: SlotEvent) -> SlotStatus:
+    """The slot's status after `event`.
 
     Raises:
         Refusal: ILLEGAL_TRANSITION, naming the events that the slot's status allows.
@@ -48,4 +47,4 @@ def step(slot: Slot, event: SlotEvent) -> Slot:
             value=f"{event} while {slot.status}",
             allowed=allowed,
         )
-    return replace(slot, status=status)
+    return status

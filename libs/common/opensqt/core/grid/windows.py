@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
 
 from opensqt.core.actions import Place
+from opensqt.core.grid.agenda import Agenda
 from opensqt.core.grid.book import Direction, GridBook, Slot, SlotStatus
 from opensqt.core.grid.config import GridConfig
 from opensqt.core.grid.lattice import Lattice
@@ -35,10 +36,9 @@ class MarketView:
 class Windows:
     """The grid's windows around one bid and ask."""
 
-    book: GridBook
+    agenda: Agenda
     market: MarketView
     config: GridConfig
-    lattice: Lattice
     bid: Decimal
     ask: Decimal
     spacing: int
@@ -49,18 +49,17 @@ class Windows:
     """The lowest level that an opening sell may take."""
 
     @classmethod
-    def around(cls, book: GridBook, market: MarketView, config: GridConfig) -> "Windows | None":
+    def around(cls, agenda: Agenda, market: MarketView, config: GridConfig) -> "Windows | None":
         """The windows around the market; None without a price."""
         bid, ask = market.bid or market.last, market.ask or market.last
         if bid is None or ask is None:
             return None
-        lattice, tick = book.identity.lattice, market.instrument.tick_size
-        long_shift, short_shift = _skew(book.position, config)
+        lattice, tick = agenda.lattice, market.instrument.tick_size
+        long_shift, short_shift = _skew(agenda.book, config)
         return cls(
-            book=book,
+            agenda=agenda,
             market=market,
             config=config,
-            lattice=lattice,
             bid=bid,
             ask=ask,
             spacing=spacing_of(market.atr, config),
@@ -68,6 +67,16 @@ class Windows:
             top_buy=lattice.at_or_below(ask - tick) - long_shift,
             bottom_sell=lattice.at_or_above(bid + tick) + short_shift,
         )
+
+    @property
+    def book(self) -> GridBook:
+        """The grid that they are of."""
+        return self.agenda.book
+
+    @property
+    def lattice(self) -> Lattice:
+        """The grid's levels."""
+        return self.agenda.lattice
 
     @property
     def slack(self) -> Decimal:
@@ -94,8 +103,8 @@ class Windows:
         A holding outside the window is kept as it is; its turn comes when the market comes.
         """
         places = []
-        for slot in self.book.slots.values():
-            if not slot.position_qty or not self.ready(slot):
+        for slot in self.agenda.waiting():
+            if not self.ready(slot):
                 continue
             side = Side.SELL if slot.position_qty > 0 else Side.BUY
             place = Place(
@@ -131,8 +140,10 @@ class Windows:
         bound, lattice = self.config.max_position, self.lattice
         built = ZERO if bound is None else self._built(side)
         for level in self._levels(side):
+            if self.occupied(level):
+                continue
             price = lattice.price(level)
-            if price in taken or self.occupied(price):
+            if price <= 0 or price in taken:
                 continue
             place = Place(
                 slot_price=price,
@@ -150,12 +161,10 @@ class Windows:
                 built += place.quantity
                 yield place
 
-    def occupied(self, price: Decimal) -> bool:
-        """Tell whether nothing can be opened at a level: it has an order, a holding, a back-off."""
-        slot = self.book.slots.get(price)
-        if slot is None:
-            return price <= 0
-        return bool(slot.position_qty) or not self.ready(slot)
+    def occupied(self, level: int) -> bool:
+        """Tell whether a level has an order, a holding, or a back-off."""
+        slot = self.agenda.in_use.get(level)
+        return slot is not None and (bool(slot.position_qty) or not self.ready(slot))
 
     def _built(self, side: Side) -> Decimal:
         """The position that holdings and live openings of a side come to.
@@ -170,14 +179,13 @@ class Windows:
             if order.side is side and order.purpose is Purpose.OPEN and not order.status.terminal
         )
 
-    def _levels(self, side: Side) -> Iterator[int]:
+    def _levels(self, side: Side) -> range:
         """Levels of the window that are in use, nearest first: multiples of the spacing."""
         if side is Side.BUY:
             first = self.top_buy // self.spacing * self.spacing
-            yield from range(first, self.top_buy - self.depth(side), -self.spacing)
-        else:
-            first = -(-self.bottom_sell // self.spacing) * self.spacing
-            yield from range(first, self.bottom_sell + self.depth(side), self.spacing)
+            return range(first, self.top_buy - self.depth(side), -self.spacing)
+        first = -(-self.bottom_sell // self.spacing) * self.spacing
+        return range(first, self.bottom_sell + self.depth(side), self.spacing)
 
     def depth(self, side: Side) -> int:
         """Levels of a side's window, those that the spacing skips included."""
@@ -232,10 +240,11 @@ def spacing_of(atr: Decimal | None, config: GridConfig) -> int:
     return max(1, min(config.atr.max_spacing, int(aim.to_integral_value(ROUND_HALF_EVEN))))
 
 
-def _skew(position: Decimal, config: GridConfig) -> tuple[int, int]:
+def _skew(book: GridBook, config: GridConfig) -> tuple[int, int]:
     """Levels by which opening buys and opening sells step back: the side that adds, and only it."""
     if not config.skew_levels or config.max_position is None:
         return 0, 0
+    position = book.position
     share = min(Decimal(1), divide(abs(position), config.max_position))
     levels = int((share * config.skew_levels).to_integral_value(ROUND_HALF_EVEN))
     return (levels, 0) if position > 0 else (0, levels)
