@@ -9,6 +9,7 @@ from common import Stopwatch, best_of, read_case, write_result
 
 from opensqt.backtest.case import AccountCase, Case, Mode
 from opensqt.backtest.equity import drawdown_of, equity_of
+from opensqt.backtest.integer.engine import prepare
 from opensqt.backtest.result import Result
 from opensqt.backtest.run import run
 from opensqt.backtest.tape import Tape, Trades
@@ -94,6 +95,9 @@ def main() -> None:
     ticks, grid = read_case()
     case = make_case(ticks, grid)
     load_s = watch.lap()
+    if Mode.INTEGER in mode:
+        prepare()  # compiled on another day, it is only loaded
+    compile_s = watch.lap()
 
     def trade() -> tuple[Result, float]:
         result = run(case, mode=Mode(mode))
@@ -106,6 +110,7 @@ def main() -> None:
         rows_of(result),
         ticks=len(ticks.price),
         load_s=load_s,
+        compile_s=compile_s,
         equity_s=equity_s,
         mode=result.mode,
         detours=result.detours,
