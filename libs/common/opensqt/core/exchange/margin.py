@@ -78,7 +78,7 @@ def equity_and_maintenance(
 def account_margin(account: Account, markets: Mapping[str, Market]) -> Margin:
     """The margin of all positions and open orders of an account."""
     symbols = dict.fromkeys(account.positions)
-    symbols.update(dict.fromkeys(order.symbol for order in account.open_orders.values()))
+    symbols.update({order.symbol: None for order in account.open_orders.values()})
     unrealised = position_initial = order_initial = maintenance = ZERO
     for symbol in symbols:
         position = account.position(symbol)

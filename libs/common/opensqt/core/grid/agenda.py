@@ -7,6 +7,7 @@ book that is, so it cannot be out of date; whether it was kept or made anew make
 """
 
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -22,8 +23,8 @@ class Agenda:
     book: GridBook
     lattice: Lattice
     """The grid's levels."""
-    in_use: Mapping[int, Slot]
-    """The slots that have an order or hold something, or have ever been refused, by level."""
+    taken: AbstractSet[int]
+    """The levels whose slots have an order or hold something."""
     openings: Mapping[str, Order]
     """The opening orders that rest, and are to be held against the windows."""
     misfits: Mapping[str, Order]
@@ -31,8 +32,8 @@ class Agenda:
     An order whose cancel was asked for is neither here nor among the openings."""
     holdings: Mapping[Decimal, Slot]
     """The slots that hold something and have no order, by price; not always in the book's order."""
-    back_offs: Mapping[Decimal, int]
-    """Until when slots wait that have ever been refused, in ns, by price."""
+    back_offs: Mapping[int, int]
+    """Until when slots wait whose last order was refused, in ns, by level."""
     loose: frozenset[str]
     """Ids of the live orders that no slot has for its own."""
 
@@ -42,7 +43,7 @@ class Agenda:
         nothing = cls(
             book=book,
             lattice=book.identity.lattice,
-            in_use={},
+            taken=frozenset(),
             openings={},
             misfits={},
             holdings={},
@@ -69,29 +70,31 @@ class Agenda:
 
     def wakes_ns(self, now_ns: int) -> int | None:
         """When the next back-off of a slot ends, which no event tells; None when none is on."""
+        if not self.back_offs:
+            return None
         ends = (until_ns for until_ns in self.back_offs.values() if until_ns > now_ns)
         return min(ends, default=None)
 
     def _revised(self, book: GridBook, slots: Iterable[Slot], oids: Iterable[str]) -> "Agenda":
         """The agenda of `book`, which differs from this one's in these slots and orders alone."""
-        in_use, openings, misfits = dict(self.in_use), dict(self.openings), dict(self.misfits)
+        taken, openings, misfits = set(self.taken), dict(self.openings), dict(self.misfits)
         holdings, back_offs = dict(self.holdings), dict(self.back_offs)
         loose = set(self.loose)
         for slot in slots:
             price, level = slot.price, self.lattice.nearest(slot.price)
             holds, free = bool(slot.position_qty), slot.status is SlotStatus.FREE
-            if holds or not free or slot.blocked_until_ns:
-                in_use[level] = slot
+            if holds or not free:
+                taken.add(level)
             else:
-                in_use.pop(level, None)
+                taken.discard(level)
             if holds and free:
                 holdings[price] = slot
             else:
                 holdings.pop(price, None)
             if slot.blocked_until_ns:
-                back_offs[price] = slot.blocked_until_ns
+                back_offs[level] = slot.blocked_until_ns
             else:
-                back_offs.pop(price, None)
+                back_offs.pop(level, None)
         for oid in oids:
             openings.pop(oid, None)
             misfits.pop(oid, None)
@@ -112,7 +115,7 @@ class Agenda:
         return Agenda(
             book=book,
             lattice=self.lattice,
-            in_use=in_use,
+            taken=taken,
             openings=openings,
             misfits=misfits,
             holdings=holdings,

@@ -163,8 +163,8 @@ class Windows:
 
     def occupied(self, level: int) -> bool:
         """Tell whether a level has an order, a holding, or a back-off."""
-        slot = self.agenda.in_use.get(level)
-        return slot is not None and (bool(slot.position_qty) or not self.ready(slot))
+        agenda = self.agenda
+        return level in agenda.taken or agenda.back_offs.get(level, 0) > self.market.now_ns
 
     def _built(self, side: Side) -> Decimal:
         """The position that holdings and live openings of a side come to.
