@@ -34,10 +34,9 @@ RECORDINGS = Path(__file__).parents[3] / "recordings"
 def ordinary(seed: int, *, trades: int = 300) -> Case:
     """A random case without what whole numbers leave to others from the start."""
     case = random_case(seed, trades=trades)
-    (bot,), ((symbol, tape),) = case.bots, case.tapes.items()
+    ((symbol, tape),) = case.tapes.items()
     return replace(
         case,
-        bots=(replace(bot, grid=replace(bot.grid, atr=None)),),
         tapes={symbol: replace(tape, quotes=Quotes.empty(), marks=Marks.empty())},
     )
 
@@ -70,6 +69,15 @@ def compare(case: Case) -> str:
     return ""
 
 
+def reason_of(case: Case) -> str:
+    """Why a case is not computed; empty when it is."""
+    try:
+        run_integer(case)
+    except NotOrdinary as not_ordinary:
+        return not_ordinary.reason
+    return ""
+
+
 def test_random_cases_come_out_as_event_by_event() -> None:
     reasons = [compare(ordinary(seed)) for seed in range(SEEDS)]
     assert reasons.count("") > 0.9 * SEEDS, "nearly all are computed, or this shows little"
@@ -98,6 +106,20 @@ def test_what_comes_at_the_same_time_comes_in_the_same_order() -> None:
     """Back-offs and pauses are whole quarters of a second as well."""
     reasons = [compare(coinciding(seed)) for seed in range(SEEDS // 2)]
     assert reasons.count("") > 0.9 * len(reasons)
+
+
+def test_a_spacing_that_follows_the_market_is_that_of_its_candles() -> None:
+    computed = changed = 0
+    for seed in range(SEEDS // 5):
+        plain, rng = with_grid(ordinary(seed), atr=None), np.random.default_rng([seed, 6])
+        multiple, most = Decimal(int(rng.integers(1, 40))) / 10, int(rng.integers(1, 9))
+        atr = AtrSpacing(period=int(rng.integers(1, 5)), multiple=multiple, max_spacing=most)
+        case = with_grid(plain, atr=atr)
+        if not compare(case):
+            computed += 1
+            changed += not reason_of(plain) and not run_integer(case).same_as(run_integer(plain))
+    assert computed > SEEDS // 6
+    assert changed > SEEDS // 20
 
 
 def test_who_takes_liquidity_pays_for_it() -> None:
@@ -217,7 +239,6 @@ def test_what_is_not_computed_is_said_beforehand() -> None:
     quoted = random_tape(1, Walk(quotes=True, marks=True))
     strange = {
         "several bots": replace(case, bots=(bot, bot)),
-        "a spacing that follows the ATR": with_grid(case, atr=AtrSpacing()),
         "best prices in the data; mark prices in the data": replace(case, tapes={symbol: quoted}),
         "no trades in the data": replace(
             case, tapes={symbol: replace(tape, trades=Trades.empty())}
@@ -228,15 +249,6 @@ def test_what_is_not_computed_is_said_beforehand() -> None:
         assert "; ".join(unsupported(other)) == reason
         with pytest.raises(NotOrdinary, match=reason):
             run_integer(other)
-
-
-def reason_of(case: Case) -> str:
-    """Why a case is not computed; empty when it is."""
-    try:
-        run_integer(case)
-    except NotOrdinary as not_ordinary:
-        return not_ordinary.reason
-    return ""
 
 
 def test_an_account_that_is_nearly_lost_ends_it() -> None:

@@ -8,13 +8,16 @@ import numpy as np
 
 from opensqt.backtest.case import Latency
 from opensqt.backtest.columns import Ints
+from opensqt.backtest.exact.minutes import MINUTE_NS, closed_minutes
 from opensqt.backtest.integer import records
 from opensqt.backtest.integer.ordinary import TOO_LARGE_REASON, NotOrdinary
 from opensqt.backtest.integer.records import FAR, KINDS, LARGEST, NONE
 from opensqt.backtest.integer.scale import Scale, counted
 from opensqt.backtest.tape import Tape
 from opensqt.core.exchange.rules import Touch
+from opensqt.core.grid.atr import Atr
 from opensqt.core.grid.book import Direction
+from opensqt.core.grid.windows import spacing_of
 from opensqt.core.risk.openings import PAUSE_FIRST_NS
 
 LEVELS_MAX: Final = 4_000_000
@@ -75,6 +78,8 @@ class Tables:
         )
         world = self.world[0]
         world["trades"], world["fundings"] = len(trades), len(fundings)
+        self._put_candles(scale, tape, latency, end_ns=end_ns)
+        world["bot"]["spacing"] = 1
         for name, number in _grid(scale, tape, latency, base=base, end_ns=end_ns).items():
             world["grid"][name] = number
         world["grid"]["levels"] = len(slots)
@@ -86,6 +91,26 @@ class Tables:
         bot["oldest"] = bot["newest"] = NONE
         bot["farthest_buy"], bot["farthest_sell"] = FAR, -FAR
         floor["cash"], floor["lost_above"], floor["high"] = scale.deposit, FAR, FAR
+
+    def _put_candles(self, scale: Scale, tape: Tape, latency: Latency, *, end_ns: int) -> None:
+        """The closed candles, as far as they concern the bot: what spacing follows from each."""
+        closed: list[int] = []
+        spacings: list[int] = []
+        if scale.grid.atr is not None:
+            atr = Atr(period=scale.grid.atr.period)
+            for candle in closed_minutes(tape, until_ns=end_ns):
+                atr = atr.after(candle)
+                closed.append(candle.open_time_ns + MINUTE_NS)
+                spacings.append(spacing_of(atr.value, scale.grid))
+        times = np.array(closed, dtype=np.int64)
+        before = np.searchsorted(tape.trades.time_ns, times)
+        before += np.searchsorted(tape.fundings.time_ns, times)
+        self._put(
+            candle_times=times + latency.market_ns,
+            candle_places=before.astype(np.int64),
+            candle_spacings=np.array(spacings, dtype=np.int64),
+        )
+        self.world[0]["candles"] = len(times)
 
     @property
     def address(self) -> int:
@@ -214,8 +239,9 @@ def _slots(scale: Scale, tape: Tape) -> tuple[int, Any]:
     grid, interval = scale.grid, scale.interval
     lowest = (int(tape.trades.price.min()) - 1 - scale.anchor) // interval
     highest = (int(tape.trades.price.max()) - scale.anchor) // interval + 1
-    base = lowest - grid.buy_levels - grid.skew_levels - 1
-    count = highest + grid.sell_levels + grid.skew_levels + 2 - base
+    spacing = 1 if grid.atr is None else grid.atr.max_spacing
+    base = lowest - (grid.buy_levels + 1) * spacing - grid.skew_levels
+    count = highest + (grid.sell_levels + 1) * spacing + grid.skew_levels + 1 - base
     if count > LEVELS_MAX:
         raise NotOrdinary(f"{count} levels, more than {LEVELS_MAX}")
     slots = np.zeros(count, records.SLOT)

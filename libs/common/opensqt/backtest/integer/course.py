@@ -33,7 +33,8 @@ WAKING = KINDS
 """What may come, beside the kinds of mail."""
 PRICE = KINDS + 1
 EVENT = KINDS + 2
-NOTHING = KINDS + 3
+CANDLE = KINDS + 3
+NOTHING = KINDS + 4
 
 
 @part
@@ -95,6 +96,13 @@ def next_letter(w: Record) -> tuple[int, int, int]:
             alarm.due_ns, alarm.happened, PHASE_WAKE, due, happened, phase_of(found)
         ):
             found, due, happened = WAKING, alarm.due_ns, alarm.happened
+    if w.clock.candles < w.candles:
+        closed = number_at(w.candle_times, w.clock.candles)
+        before = number_at(w.candle_places, w.clock.candles)
+        if found == NOTHING or comes_before(
+            closed, before, PHASE_PRICE, due, happened, phase_of(found)
+        ):
+            found, due, happened = CANDLE, closed, before
     return found, due, happened
 
 

@@ -69,8 +69,8 @@ def _sort_out(w: Record) -> tuple[int, int]:
     """The resting orders that stay, counted, and those to cancel, nearest to the market first."""
     grid, bot = w.grid, w.bot
     leaving = 0
-    above = bot.top - grid.buys - grid.slack
-    below = bot.bottom + grid.sells + grid.slack
+    above = bot.top - (grid.buys + grid.slack) * bot.spacing
+    below = bot.bottom + (grid.sells + grid.slack) * bot.spacing
     bot.farthest_buy, bot.farthest_sell = FAR, -FAR
     for place in range(bot.openings):
         number = number_at(w.openings, place)
@@ -122,10 +122,10 @@ def _share_places(w: Record, wanted: int, places: int, leaving: int) -> tuple[in
     An order that rests counts as nearer by the slack.
     """
     bot, grid = w.bot, w.grid
-    slack = grid.slack * grid.interval
+    slack = grid.slack * bot.spacing * grid.interval
     count = wanted
-    above = bot.top - grid.buys - grid.slack
-    below = bot.bottom + grid.sells + grid.slack
+    above = bot.top - (grid.buys + grid.slack) * bot.spacing
+    below = bot.bottom + (grid.sells + grid.slack) * bot.spacing
     number = bot.oldest
     while number != NONE:
         order = order_at(w, number)
@@ -173,6 +173,7 @@ def _place(w: Record, place: int, now_ns: int) -> None:
     order.cycle, order.price, order.quantity = slot.cycle, wish.price, wish.quantity
     order.decided_ns, order.placed_ns, order.ended_ns = now_ns, NONE, NONE
     order.end, order.filled, order.ahead = ON_ITS_WAY, 0, 0
+    order.exit = wish.price + w.grid.interval * bot.spacing * wish.side
     order.known, order.heard, order.doomed = PENDING, 0, 0
     slot.order = number
     if slot.birth == NONE:

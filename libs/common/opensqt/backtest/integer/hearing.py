@@ -61,7 +61,7 @@ def _hear_fill(w: Record, number: int, quantity: int, now_ns: int) -> None:
     slot.refusals = 0
     bot.position += signed
     if order.kind == OPEN:
-        slot.exit = order.price + w.grid.interval * order.side
+        slot.exit = order.exit
     elif order.side == BUY:
         bot.selling -= quantity
     else:

@@ -3,6 +3,7 @@
 from opensqt.backtest.integer.account import pay_funding
 from opensqt.backtest.integer.compiled import Record, part
 from opensqt.backtest.integer.course import (
+    CANDLE,
     EVENT,
     NOTHING,
     PHASE_PRICE,
@@ -117,11 +118,23 @@ def _decide(w: Record, now_ns: int) -> None:
 
 
 @part
+def _hear_candle(w: Record) -> None:
+    bot, clock = w.bot, w.clock
+    bot.spacing = number_at(w.candle_spacings, clock.candles)
+    bot.wait_known = 0
+    clock.candles += 1
+
+
+@part
 def _deliver(w: Record, kind: int, due_ns: int, happened: int) -> None:
     """Let a letter come, or an alarm ring."""
     pass_over(w, due_ns, happened, phase_of(kind))
     if kind == WAKING:
         drop_alarm(w, next_alarm(w))
+        _decide(w, due_ns)
+        return
+    if kind == CANDLE:
+        _hear_candle(w)
         _decide(w, due_ns)
         return
     post = post_at(w, kind)

@@ -54,8 +54,6 @@ def _of_case(case: Case) -> Iterator[str]:
 
 def _of_bot(bot: Bot) -> Iterator[str]:
     grid, instrument = bot.grid, bot.instrument
-    if grid.atr is not None:
-        yield "a spacing that follows the ATR"
     if not is_multiple(grid.interval, instrument.tick_size):
         yield "an interval between two ticks"
     if bot.anchor is not None and not is_multiple(bot.anchor, instrument.tick_size):

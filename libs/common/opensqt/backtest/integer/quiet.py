@@ -6,7 +6,7 @@ Never wider than what is shown here; where nothing simple can be said it is the 
 from opensqt.backtest.integer.compiled import Record, part
 from opensqt.backtest.integer.records import BUY, FAR, SELL
 from opensqt.backtest.integer.tables import number_at, slot_at
-from opensqt.backtest.integer.wishes import occupied
+from opensqt.backtest.integer.wishes import depth_of, occupied, reach_of
 
 STEPS_MAX = 16
 """Levels that a band reaches beyond the market's own, at most."""
@@ -40,14 +40,12 @@ def find_band(w: Record, now_ns: int) -> None:
 def _steps_on(w: Record, side: int, now_ns: int) -> int:
     """By how many levels a side's window may move with the market, away from its far end."""
     grid, bot = w.grid, w.bot
-    if side == BUY:
-        first, room = bot.top, grid.buys + grid.slack - (bot.top - bot.farthest_buy)
-        if bot.farthest_buy == FAR:
-            room = FAR
-    else:
-        first, room = bot.bottom, grid.sells + grid.slack - (bot.farthest_sell - bot.bottom)
-        if bot.farthest_sell == -FAR:
-            room = FAR
+    first, room = bot.top if side == BUY else bot.bottom, FAR
+    kept = depth_of(w, side) + grid.slack * bot.spacing
+    if side == BUY and bot.farthest_buy != FAR:
+        room = kept - (first - bot.farthest_buy)
+    elif side == SELL and bot.farthest_sell != -FAR:
+        room = kept - (bot.farthest_sell - first)
     steps = 0
     # The farthest order must not fall out of the window, slack included.
     while steps < STEPS_MAX and steps + 1 < room:
@@ -66,7 +64,7 @@ def _steps_back(w: Record, side: int, now_ns: int) -> int:
     """
     grid, bot = w.grid, w.bot
     first = bot.top if side == BUY else bot.bottom
-    depth = grid.buys if side == BUY else grid.sells
+    depth = depth_of(w, side)
     steps = 0
     while steps < STEPS_MAX:
         if not _nothing_at(w, first - side * (depth + steps), now_ns):
@@ -80,8 +78,8 @@ def _steps_back(w: Record, side: int, now_ns: int) -> int:
 @part
 def _nothing_at(w: Record, level: int, now_ns: int) -> bool:
     grid = w.grid
-    if w.bot.pause_until > now_ns:
-        return True
+    if w.bot.pause_until > now_ns or level % w.bot.spacing:
+        return True  # nothing is opened now, or the level is not in use
     index = level - grid.base
     if not 0 <= index < w.grid.levels:
         return False
@@ -97,7 +95,7 @@ def _await(w: Record, index: int, now_ns: int) -> None:
         return
     enough = -(-grid.least_notional // quantity)
     if slot.held > 0:
-        nearest = slot.exit - grid.sell_reach
+        nearest = slot.exit - reach_of(w, SELL)
         if slot.exit < enough:
             nearest = max(nearest, enough)
         bot.wait_high = min(bot.wait_high, nearest - 2)
@@ -105,4 +103,4 @@ def _await(w: Record, index: int, now_ns: int) -> None:
         if bot.bid < enough:
             bot.wait_high = min(bot.wait_high, enough - 1)
         else:
-            bot.wait_low = max(bot.wait_low, slot.exit + grid.buy_reach + 1)
+            bot.wait_low = max(bot.wait_low, slot.exit + reach_of(w, BUY) + 1)

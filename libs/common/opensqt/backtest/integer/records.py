@@ -84,16 +84,16 @@ is counted in; fees as parts of `fee_whole`, maintenance margin as `upkeep` of `
 `rows_max`: no step adds more rows to a table."""
 
 BOT: Final = _numbers(
-    "bid", "heard", "position", "buying", "selling", "live", "pending", "doomed", "oldest",
-    "newest", "openings", "born", "orders", "waiting", "wait_known", "wait_low", "wait_high",
-    "blocked", "top", "bottom", "wanted", "farthest_buy", "farthest_sell", "low", "high",
-    "wakes_ns", "alarm_ns", "pause_until", "pause_length", "pause_next", "acted",
+    "bid", "heard", "spacing", "position", "buying", "selling", "live", "pending", "doomed",
+    "oldest", "newest", "openings", "born", "orders", "waiting", "wait_known", "wait_low",
+    "wait_high", "blocked", "top", "bottom", "wanted", "farthest_buy", "farthest_sell",
+    "low", "high", "wakes_ns", "alarm_ns", "pause_until", "pause_length", "pause_next", "acted",
 )  # fmt: skip
-"""What the bot knows. `buying`, `selling`: what holdings and openings of a side come to; `oldest`,
-`newest`: its live orders, linked; `waiting`: slots that hold something and have no order, none of
-which wants one as long as the bid is from `wait_low` to `wait_high`, if that is known; `top`,
-`bottom`: the nearest levels of its windows; `low`, `high`: the bids between which, themselves
-included, it has nothing to do."""
+"""What the bot knows. `spacing`: every how many levels is in use; `buying`, `selling`: what
+holdings and openings of a side come to; `oldest`, `newest`: its live orders, linked; `waiting`:
+slots that hold something and have no order, none of which wants one as long as the bid is from
+`wait_low` to `wait_high`, if that is known; `top`, `bottom`: the nearest levels of its windows;
+`low`, `high`: the bids between which, themselves included, it has nothing to do."""
 
 FLOOR: Final = _numbers(
     "happened", "last", "bid", "bids", "asks", "bid_notional", "ask_notional", "bought", "sold",
@@ -105,7 +105,7 @@ margin; `bought`, `sold`: how many steps orders took of the market since its tra
 `taken_at`; `low`, `high`: a trade at or beyond them may change something."""
 
 CLOCK: Final = _numbers(
-    "trades", "fundings", "heard", "touch_at", "touched", "touch_known", "listen_at",
+    "trades", "fundings", "candles", "heard", "touch_at", "touched", "touch_known", "listen_at",
     "listen_known", "block",
 )  # fmt: skip
 """How far time has come: trades and fundings that have happened, prices that the bot has heard;
@@ -119,7 +119,7 @@ SLOT: Final = _numbers(
 
 ORDER: Final = _numbers(
     "level", "side", "kind", "cycle", "price", "quantity", "decided_ns", "placed_ns", "ended_ns",
-    "end", "filled", "ahead", "known", "heard", "doomed", "older", "newer", "place",
+    "end", "filled", "ahead", "exit", "known", "heard", "doomed", "older", "newer", "place",
 )  # fmt: skip
 """`filled`: at the exchange; `known`, `heard`: its standing and how much has filled, as the bot has
 heard; `doomed`: its cancel was sent; `older`, `newer`: the live orders beside it; `place`: where it
@@ -149,6 +149,7 @@ WORLD: Final = np.dtype(
                 "bids", "asks", "openings", "leaving", "waiting", "blocked",
                 "times", "rows", "prices", "quantities", "makers", "trades",
                 "funding_times", "funding_rates", "funding_places", "fundings",
+                "candle_times", "candle_places", "candle_spacings", "candles",
                 "orders_room", "fills_room", "letters_room", "alarms_room", "wishes_room",
             )
         ),
@@ -158,4 +159,6 @@ WORLD: Final = np.dtype(
 
 `bids`, `asks`: numbers of the orders that rest, the next to fill last; `openings`: of the bot's
 live ones that open; `leaving`: of those that a decision cancels; `waiting`, `blocked`: indices of
-slots; `funding_places`: the trade before which each funding is settled."""
+slots; `funding_places`: the trade before which each funding is settled; `candle_times`,
+`candle_places`: when the bot hears of a closed candle, and how many events had happened when it
+closed."""

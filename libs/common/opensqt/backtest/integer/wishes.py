@@ -56,12 +56,12 @@ def _closing(w: Record, index: int, now_ns: int, count: int) -> int:
     if held > 0:
         side, quantity = SELL, held
         price = max(slot.exit, bid + 1)
-        away, reach = price - bid - 1, grid.sell_reach
+        away = price - bid - 1
     else:
         side, quantity = BUY, -held
         price = min(slot.exit, bid)
-        away, reach = bid - price, grid.buy_reach
-    if away > reach or not grid.least <= quantity <= grid.most:
+        away = bid - price
+    if away > reach_of(w, side) or not grid.least <= quantity <= grid.most:
         return 0
     if price <= 0 or price * quantity < grid.least_notional:
         return 0
@@ -74,10 +74,15 @@ def _openings(w: Record, side: int, now_ns: int, count: int) -> int:
     """The opening orders of the free levels of a window, nearest first, up to the bound."""
     grid, bot = w.grid, w.bot
     built = bot.buying if side == BUY else bot.selling
-    depth = grid.buys if side == BUY else grid.sells
-    first = bot.top if side == BUY else bot.bottom
-    for step in range(depth):
-        level = first - step * side
+    depth, spacing = depth_of(w, side), bot.spacing
+    if side == BUY:
+        first = bot.top // spacing * spacing
+        count_of = (first - (bot.top - depth) + spacing - 1) // spacing
+    else:
+        first = -(-bot.bottom // spacing) * spacing
+        count_of = (bot.bottom + depth - first + spacing - 1) // spacing
+    for step in range(count_of):
+        level = first - step * spacing * side
         index = level - grid.base
         slot = slot_at(w, index)
         price = grid.anchor + level * grid.interval
@@ -92,6 +97,20 @@ def _openings(w: Record, side: int, now_ns: int, count: int) -> int:
         _wish(w, count, max(away, 0), FAR + count, index, side, OPEN, price, slot.quantity)
         count += 1
     return count
+
+
+@part
+def depth_of(w: Record, side: int) -> int:
+    """Levels of a side's window, those that the spacing skips included."""
+    count = w.grid.buys if side == BUY else w.grid.sells
+    return int(count * w.bot.spacing)
+
+
+@part
+def reach_of(w: Record, side: int) -> int:
+    """How far from the market a closing order may be."""
+    reach = w.grid.buy_reach if side == BUY else w.grid.sell_reach
+    return int(reach * w.bot.spacing)
 
 
 @part
