@@ -146,6 +146,18 @@ def test_without_a_compiler_another_engine_says_so(
         run(case, mode=Mode.INTEGER)
 
 
+def test_a_compiler_that_does_not_go_with_what_is_installed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def loop() -> None:
+        raise ImportError("Numba needs NumPy 2.5 or less. Got NumPy 3.0.")
+
+    monkeypatch.setattr(machine, "loop", loop)
+    result = run(plain_case())
+    assert result.mode is Mode.SKIP
+    assert "Numba needs NumPy 2.5 or less" in result.detours[0]
+
+
 def test_it_is_compiled_once_and_then_loaded(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -69,9 +69,10 @@ def _loop() -> "Loop":
         return loop()
     except ImportError as error:
         library = (error.name or "").partition(".")[0]
-        if library not in COMPILER:
+        if library and library not in COMPILER:
             raise
-        raise NotOrdinary(f"{library} is not installed") from error
+        # Without a name it is the compiler that does not go with something that is installed.
+        raise NotOrdinary(f"{library} is not installed" if library else str(error)) from error
 
 
 def _check_fundings(tape: Tape) -> None:
