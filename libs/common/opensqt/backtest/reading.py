@@ -17,6 +17,7 @@ from typing import Final
 
 from opensqt.adapters.replay.source import DamagedData
 from opensqt.backtest.candles import CandlePath
+from opensqt.backtest.coverage import say_uncovered
 from opensqt.backtest.ordering import Parts
 from opensqt.backtest.shaping import Shape, candle_seconds, quantity_unit
 from opensqt.backtest.sources.checks import interval_ns
@@ -61,7 +62,7 @@ def read_tape(  # every one of them is the caller's choice
         DamagedData: The data cannot be read, is none of the symbol, holds nothing in the span, or
             something is wrong with it and `strict` was asked for.
     """
-    problems = Problems(strict=strict)
+    problems = Problems(strict=strict, start_ns=start_ns, end_ns=end_ns)
     wanted = symbol or instrument.symbol
     chosen = choose_files(path, wanted)
     whole = _market(chosen.market, wanted, problems)
@@ -86,6 +87,8 @@ def read_tape(  # every one of them is the caller's choice
     else:
         candle_s = None
         parts = _parts(market, shape)
+    covered = whole if candle_s else market  # gaps between candles are counted as such
+    say_uncovered(list(covered.values()), candle_s, start_ns, end_ns, problems)
     if not len(parts.trades) and not len(parts.quotes):
         why = "all of its candles are without volume" if candle_s else "it holds mark prices alone"
         raise DamagedData(path, 0, f"nothing was traded in {span}: {why}")

@@ -52,6 +52,7 @@ def case_of(asked: Asked) -> "Case":
         make_bots,
         read_market,
     )
+    from opensqt.backtest.coverage import compared
     from opensqt.backtest.markets import load_markets
     from opensqt.backtest.run import check
 
@@ -72,6 +73,9 @@ def case_of(asked: Asked) -> "Case":
         )
         check_first_price(config, tape, bot.instrument)
         tapes[bot.symbol] = tape
+    tapes = compared(
+        tapes, asked.data, strict=asked.strict, start_ns=asked.start_ns, end_ns=asked.end_ns
+    )
     case = build_case(bots, markets, tapes, asked.assumed)
     try:
         check(case)

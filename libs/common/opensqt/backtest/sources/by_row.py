@@ -12,6 +12,7 @@ from opensqt.backtest.columns import Ints
 from opensqt.backtest.sources.forms import FLAGS, TEXT, WHOLE
 from opensqt.backtest.sources.problems import Problems
 from opensqt.backtest.sources.table import DECIMALS_MAX, INT_MAX, Scaled
+from opensqt.backtest.sources.times import in_ns
 from opensqt.core.numbers import EXACT, NotExactError, parse_decimal
 
 _FLAGS: Final = {"true": True, "false": False}
@@ -21,7 +22,13 @@ _MAY_BE_EMPTY: Final = frozenset({"interval_hours"})
 
 
 def read_rows(
-    path: Path, body: bytes, names: Sequence[str], *, begins: int, problems: Problems
+    path: Path,
+    body: bytes,
+    names: Sequence[str],
+    *,
+    begins: int,
+    problems: Problems,
+    time_name: str = "",
 ) -> tuple[Ints, dict[str, Any]]:
     """Read the rows of a CSV file without its heading.
 
@@ -31,6 +38,7 @@ def read_rows(
         names: Our name of each column; empty ones are not read.
         begins: Number of the first line.
         problems: Takes what is wrong; a row with something wrong is left out.
+        time_name: What the file calls its times: a row whose time can be read has its place.
 
     Returns:
         The number of the line of each row, and the columns.
@@ -42,7 +50,9 @@ def read_rows(
         try:
             values = _row(text, names)
         except ValueError as error:
-            problems.found(_kind(text), path, number, str(error), done=_LEFT_OUT)
+            time_ns = _time_of(text, names, time_name)
+            if time_ns is None or problems.within(time_ns).all():
+                problems.found(_kind(text), path, number, str(error), done=_LEFT_OUT)
             continue
         lines.append(number)
         for name, value in values.items():
@@ -113,6 +123,15 @@ def _row(text: str, names: Sequence[str]) -> dict[str, Any]:
                 raise ValueError(f"{name} is {cell!r}; it is larger than any number of a market")
             values[name] = number
     return values
+
+
+def _time_of(text: str, names: Sequence[str], time_name: str) -> Ints | None:
+    """When a row was that cannot be used; None when that cannot be read either."""
+    cells, place = text.split(","), names.index("time")
+    cell = cells[place].strip().strip('"') if len(cells) == len(names) else ""
+    if not cell.isdecimal() or int(cell) > INT_MAX:
+        return None
+    return in_ns(np.array([int(cell)], dtype=np.int64), time_name)
 
 
 def _kind(text: str) -> str:

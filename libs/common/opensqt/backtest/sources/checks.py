@@ -104,12 +104,13 @@ def _without_bad_numbers(table: Table, problems: Problems) -> Table:
 
     def drop(mask: Flags, kind: str, reason: Callable[[int], str]) -> None:
         mask &= ~bad
-        if mask.any():
-            first = int(mask.argmax())
+        counted = mask & problems.within(table.time_ns) if mask.any() else mask
+        if counted.any():
+            first = int(counted.argmax())
             line = int(table.line[first])
-            count = int(mask.sum())
+            count = int(counted.sum())
             problems.found(kind, table.path, line, reason(first), done=_LEFT_OUT, count=count)
-            bad[mask] = True
+        bad[mask] = True
 
     for name in _POSITIVE[table.kind]:
         numbers = table.numbers[name]
@@ -168,15 +169,19 @@ def _in_order(table: Table, problems: Problems) -> Table:
     back = np.flatnonzero(np.diff(table.time_ns) < 0)
     if not len(back):
         return table
-    row = int(back[0]) + 1
-    problems.found(
-        "time_travel",
-        table.path,
-        int(table.line[row]),
-        f"time goes back from {utc(int(table.time_ns[row - 1]))} to {utc(int(table.time_ns[row]))}",
-        done="sorted by time",
-        count=len(back),
-    )
+    near = problems.within(table.time_ns)
+    counted = back[near[back] | near[back + 1]]
+    if len(counted):
+        row = int(counted[0]) + 1
+        before, after = int(table.time_ns[row - 1]), int(table.time_ns[row])
+        problems.found(
+            "time_travel",
+            table.path,
+            int(table.line[row]),
+            f"time goes back from {utc(before)} to {utc(after)}",
+            done="sorted by time",
+            count=len(counted),
+        )
     return table.taken(np.argsort(table.time_ns, kind="stable"))
 
 
@@ -194,16 +199,18 @@ def _once(table: Table, problems: Problems) -> Table:
         return table
     again = np.ones(len(keys), dtype=np.bool_)
     again[firsts] = False
-    row = int(again.argmax())
-    key = int(keys[row])
-    problems.found(
-        "duplicate",
-        table.path,
-        int(table.line[row]),
-        f"the {what} {utc(key) if what == 'time' else key} was there before",
-        done="the first was kept",
-        count=int(again.sum()),
-    )
+    counted = again & problems.within(table.time_ns)
+    if counted.any():
+        row = int(counted.argmax())
+        key = int(keys[row])
+        problems.found(
+            "duplicate",
+            table.path,
+            int(table.line[row]),
+            f"the {what} {utc(key) if what == 'time' else key} was there before",
+            done="the first was kept",
+            count=int(counted.sum()),
+        )
     return table.taken(~again)
 
 
@@ -214,12 +221,16 @@ def _look_for_gaps(table: Table, problems: Problems) -> None:
         keys, usual, what = table.whole["id"], 1, "ids"
     else:
         return
-    lines = table.line
+    lines, times = table.line, table.time_ns
     if np.any(np.diff(keys) < 0):
         order = np.argsort(keys, kind="stable")
-        keys, lines = keys[order], lines[order]
+        keys, lines, times = keys[order], lines[order], times[order]
     steps = np.diff(keys)
     gaps = np.flatnonzero(steps > usual)
+    begins, ends = times[gaps], times[gaps + 1]
+    if what == "candles":
+        begins, ends = begins + usual, ends - 1
+    gaps = gaps[problems.touching(begins, ends)]
     if not usual or not len(gaps):
         return
     row = int(gaps[0]) + 1

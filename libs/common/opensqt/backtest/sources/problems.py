@@ -3,9 +3,13 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from opensqt.adapters.replay.source import DamagedData, place
+from opensqt.backtest.columns import Flags, Ints
 from opensqt.backtest.tape import DataNote
+
+INT_MAX: Final = 2**63 - 1
 
 
 @dataclass(slots=True)
@@ -20,10 +24,16 @@ class Problems:
     Args:
         strict: The first thing that is wrong is an error. Otherwise it is counted, and what was
             done about it is said.
+        start_ns: What is wrong before this time is of no interest; who finds it asks `within`.
+        end_ns: Nor what is at this time or later.
     """
 
-    def __init__(self, *, strict: bool) -> None:
+    def __init__(
+        self, *, strict: bool, start_ns: int | None = None, end_ns: int | None = None
+    ) -> None:
         self.strict = strict
+        self._start_ns = -INT_MAX if start_ns is None else start_ns
+        self._end_ns = INT_MAX if end_ns is None else end_ns
         self._counted: dict[tuple[str, str, str], _Counted] = {}
         self._remarks: list[DataNote] = []
 
@@ -44,6 +54,15 @@ class Problems:
             self._counted[key] = _Counted(
                 count, f"{path.name}{place(path, line)}: {reason}; {done}"
             )
+
+    def within(self, time_ns: Ints) -> Flags:
+        """Which times are in the span that is of interest."""
+        return self.touching(time_ns, time_ns)
+
+    def touching(self, first_ns: Ints, last_ns: Ints) -> Flags:
+        """Which stretches, from their first to their last time, reach into that span."""
+        touching: Flags = (first_ns < self._end_ns) & (last_ns >= self._start_ns)
+        return touching
 
     def first(self, path: Path) -> str:
         """What was wrong with a file first, with how often; empty when nothing was."""

@@ -35,7 +35,9 @@ def read_file(path: Path, problems: Problems) -> tuple[Table, ...]:
     usable = tuple(checked(table, problems) for table in tables)
     if not any(map(len, usable)):
         why = problems.first(path)
-        raise DamagedData(path, 0, f"no row of it can be used: {why}" if why else "has no rows")
+        if not why and not any(map(len, tables)):
+            raise DamagedData(path, 0, "has no rows")
+        raise DamagedData(path, 0, f"no row of it can be used{why and ': '}{why}")
     return usable
 
 
@@ -53,7 +55,8 @@ def joined(tables: Sequence[Table], problems: Problems) -> Table:
         last_ns = int(parts[-1].time_ns[-1])
         one_at_a_time = table.kind not in (DataKind.TRADES, DataKind.QUOTES, DataKind.MARKS)
         again = table.time_ns <= last_ns if one_at_a_time else table.time_ns < last_ns
-        if again.any():
+        counted = again & problems.within(table.time_ns) if again.any() else again
+        if counted.any():
             problems.found(
                 "overlap",
                 table.path,
@@ -61,13 +64,15 @@ def joined(tables: Sequence[Table], problems: Problems) -> Table:
                 f"it begins at {utc(int(table.time_ns[0]))}, before {parts[-1].path.name} ends "
                 f"at {utc(last_ns)}",
                 done="what both hold is taken from the first",
-                count=int(again.sum()),
+                count=int(counted.sum()),
             )
         rest = table.taken(~again)
         if not len(rest):
             continue
         usual = interval_ns(table.time_ns)
-        if table.kind is DataKind.CANDLES and usual and rest.time_ns[0] - last_ns > usual:
+        missing = problems.touching(np.array([last_ns + usual]), rest.time_ns[:1] - 1)[0]
+        gap = usual and rest.time_ns[0] - last_ns > usual
+        if table.kind is DataKind.CANDLES and gap and missing:
             problems.found(
                 "gap",
                 table.path,

@@ -38,10 +38,12 @@ def read_stream(path: Path, problems: Problems) -> tuple[Table, ...]:
         try:
             _take(line, number, found)
         except KeyError as error:
-            reason = f"the key {error} is missing"
-            problems.found("unreadable", path, number, reason, done="left out")
+            if _counts(line, problems):
+                reason = f"the key {error} is missing"
+                problems.found("unreadable", path, number, reason, done="left out")
         except (ValueError, TypeError, NotExactError) as error:
-            problems.found("unreadable", path, number, str(error), done="left out")
+            if _counts(line, problems):
+                problems.found("unreadable", path, number, str(error), done="left out")
     if not found:
         none = "the recording holds no trades, best prices or mark prices"
         why = problems.first(path)
@@ -107,6 +109,14 @@ def _take(line: bytes, number: int, found: Mapping[tuple[str, DataKind], _Rows])
         rows.numbers[name].append(value)
     if maker is not None:
         rows.maker.append(maker)
+
+
+def _counts(line: bytes, problems: Problems) -> bool:
+    """Whether a line that cannot be used was received in the span, or nobody knows when."""
+    stamp = line.partition(b" ")[0]
+    if not stamp.isdigit() or not is_plausible(int(stamp)):
+        return True
+    return bool(problems.within(np.array([int(stamp)], dtype=np.int64))[0])
 
 
 def _reader(**keys: str) -> Callable[[Mapping[str, Any]], dict[str, Decimal]]:

@@ -50,12 +50,14 @@ def read_text_table(path: Path, problems: Problems) -> Table:
     if not rows:
         raise DamagedData(path, 2 if has_heading else 1, f"there are no {form.name}")
     begins = 2 if has_heading else 1
+    unit = first[names.index("time")].strip().strip('"') if has_heading else ""
     columns = _by_columns(rows, names)
     if columns is None:
-        lines, columns = read_rows(path, bytes(rows), names, begins=begins, problems=problems)
+        lines, columns = read_rows(
+            path, bytes(rows), names, begins=begins, problems=problems, time_name=unit
+        )
     else:
         lines = np.arange(begins, begins + len(columns["time"]), dtype=np.int64)
-    unit = first[names.index("time")].strip().strip('"') if has_heading else ""
     symbol = _only_symbol(path, columns.pop("symbol", None), lines)
     times, usable = to_ns(columns["time"], unit, path=path, lines=lines, problems=problems)
     table = Table(

@@ -54,6 +54,13 @@ def to_ns(
     return np.where(usable, times, 0) * units, usable
 
 
+def in_ns(times: Ints, name: str) -> Ints | None:
+    """The same of times that may be none: None unless all of them can be used."""
+    units = _units_of(times, name)
+    usable = (times >= _FIRST_NS // units) & (times < _LAST_NS // units)
+    return times * units if usable.all() else None
+
+
 def is_plausible(time_ns: int) -> bool:
     """Whether a market can have been recorded then."""
     return _FIRST_NS <= time_ns < _LAST_NS
