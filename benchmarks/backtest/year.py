@@ -10,8 +10,8 @@ from typing import Final
 
 import numpy as np
 
-from opensqt.backtest.parquet import write_parquet
-from opensqt.backtest.sources.table import DataKind, Scaled, Table
+from opensqt.backtest.data.parquet import write_parquet
+from opensqt.backtest.data.sources.table import DataKind, Scaled, Table
 
 MONTH: Final = Path("recordings/btcusdt_perp_1m_202505.csv.gz")
 SYMBOLS: Final = tuple(f"BENCH{number:02}USDT" for number in range(1, 13))

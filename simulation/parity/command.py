@@ -10,9 +10,9 @@ from opensqt.backtest.assembly import build_case, make_bots, read_market
 from opensqt.backtest.case import Case, Mode
 from opensqt.backtest.diff.compare import compare
 from opensqt.backtest.markets import load_markets
+from opensqt.backtest.recorded.runfile import write_run
+from opensqt.backtest.recorded.sources import run_of
 from opensqt.backtest.run import run
-from opensqt.backtest.run_sources import run_of
-from opensqt.backtest.runfile import write_run
 from opensqt.cli.diff import tell
 from opensqt.cli.output import Output
 from opensqt.runtime.backtest_config import BacktestConfig, LatencyConfig

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from opensqt.backtest.case import Mode
 from opensqt.backtest.diff.compare import Comparison, compare
-from opensqt.backtest.recorded_run import RunEnd, RunPurpose
+from opensqt.backtest.recorded.run import RunEnd, RunPurpose
+from opensqt.backtest.recorded.sources import run_of
 from opensqt.backtest.run import run
-from opensqt.backtest.run_sources import run_of
 from opensqt.testing.tapes import random_case
 from simulation.parity.stack import run_stack
 

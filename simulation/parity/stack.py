@@ -9,8 +9,8 @@ from typing import Any, Final
 from opensqt.backtest.case import Case
 from opensqt.backtest.diff.clocks import shifted
 from opensqt.backtest.exact.minutes import MINUTE_NS
-from opensqt.backtest.recorded_run import Run, RunEnd
-from opensqt.backtest.run_sources import completed_by, run_of_books, run_of_ledger
+from opensqt.backtest.recorded.run import Run, RunEnd
+from opensqt.backtest.recorded.sources import completed_by, run_of_books, run_of_ledger
 from opensqt.core.grid.book import Standing
 from opensqt.core.risk.exposure import FreshnessBounds
 from opensqt.engine.bot import Bot

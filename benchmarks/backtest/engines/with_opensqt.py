@@ -8,7 +8,7 @@ import numpy as np
 from common import Stopwatch, best_of, read_case, write_result
 
 from opensqt.backtest.case import AccountCase, Case, Mode
-from opensqt.backtest.equity import drawdown_of, equity_of
+from opensqt.backtest.figures.equity import drawdown_of, equity_of
 from opensqt.backtest.integer.engine import prepare
 from opensqt.backtest.result import Result
 from opensqt.backtest.run import run

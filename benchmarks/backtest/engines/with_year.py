@@ -13,8 +13,8 @@ from pathlib import Path
 from common import Stopwatch, peak_mib
 
 from opensqt.backtest.case import AccountCase, Case
-from opensqt.backtest.equity import drawdown_of
-from opensqt.backtest.reading import read_tape
+from opensqt.backtest.data.reading import read_tape
+from opensqt.backtest.figures.equity import drawdown_of
 from opensqt.backtest.run import run
 from opensqt.core.exchange.rules import MarketRules
 from opensqt.core.grid.book import Direction

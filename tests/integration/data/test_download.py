@@ -15,12 +15,12 @@ from aiohttp import web
 from click.testing import Result
 from typer.testing import CliRunner
 
-from opensqt.backtest.download import archive as archive_module
-from opensqt.backtest.download import pages as pages_module
-from opensqt.backtest.download.pages import HEADINGS, Asked, Pages, open_exchange
-from opensqt.backtest.download.part import Part
-from opensqt.backtest.download.wanted import DownloadError, Wanted, WantedError
-from opensqt.backtest.reading import read_tape
+from opensqt.backtest.data.download import archive as archive_module
+from opensqt.backtest.data.download import pages as pages_module
+from opensqt.backtest.data.download.pages import HEADINGS, Asked, Pages, open_exchange
+from opensqt.backtest.data.download.part import Part
+from opensqt.backtest.data.download.wanted import DownloadError, Wanted, WantedError
+from opensqt.backtest.data.reading import read_tape
 from opensqt.cli.app import app
 from opensqt.core.exchange.market import MarketTrade, Quote
 from opensqt.core.exchange.ticks import Tick

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from opensqt.backtest.recorded_run import Run
-from opensqt.backtest.runfile import read_run
+from opensqt.backtest.recorded.run import Run
+from opensqt.backtest.recorded.runfile import read_run
 
 ROOT = Path(__file__).parents[3]
 RECORDING = ROOT / "recordings" / "btcusdt_usdm_20240808.jsonl.gz"

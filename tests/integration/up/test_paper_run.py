@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
-from opensqt.backtest.runfile import loads, read_run
+from opensqt.backtest.recorded.runfile import loads, read_run
 from opensqt.embedded.run_directory import RunRoot, databases
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]

@@ -3,7 +3,7 @@
 from decimal import Decimal as D
 from typing import Any
 
-from opensqt.backtest.recorded_run import Run, RunEnd, RunFill, RunOrder, RunPurpose
+from opensqt.backtest.recorded.run import Run, RunEnd, RunFill, RunOrder, RunPurpose
 from opensqt.core.orders import Side
 
 S = 10**9

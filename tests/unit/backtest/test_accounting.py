@@ -8,14 +8,14 @@ from functools import cache
 import numpy as np
 import pytest
 
-from opensqt.backtest.accounting import PnlSplit, account_for, last_mark
 from opensqt.backtest.case import AccountCase, Case, Mode
 from opensqt.backtest.exact.every import run_world
 from opensqt.backtest.exact.timeline import Timeline
+from opensqt.backtest.figures.accounting import PnlSplit, account_for, last_mark
+from opensqt.backtest.figures.slot_ledger import SlotLedger
 from opensqt.backtest.result import Kind, Result
 from opensqt.backtest.rounding import half_even
 from opensqt.backtest.run import run
-from opensqt.backtest.slot_ledger import SlotLedger
 from opensqt.core.exchange.account import Position
 from opensqt.core.numbers import EXACT, ZERO
 from opensqt.testing.tapes import random_case, random_cases_together

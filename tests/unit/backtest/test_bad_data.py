@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from opensqt.adapters.replay.source import DamagedData
-from opensqt.backtest.reading import read_tape
+from opensqt.backtest.data.reading import read_tape
 from tests.unit.backtest.reading_world import (
     HEADING,
     START_MS,

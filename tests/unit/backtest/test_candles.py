@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opensqt.adapters.replay.tables import CandlesTable
-from opensqt.backtest.candles import CandlePath, worst_path
-from opensqt.backtest.reading import read_tape
+from opensqt.backtest.data.candles import CandlePath, worst_path
+from opensqt.backtest.data.reading import read_tape
 from opensqt.core.exchange.market import MarketTrade
 from opensqt.core.grid.book import Direction
 from opensqt.core.instrument import Instrument

@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 from opensqt.backtest.diff import DifferenceKind, Link, compare
 from opensqt.backtest.diff.clocks import shifted
 from opensqt.backtest.diff.matching import pair_up
-from opensqt.backtest.recorded_run import Run, RunEnd, RunOrder
-from opensqt.backtest.runfile import write_run
+from opensqt.backtest.recorded.run import Run, RunEnd, RunOrder
+from opensqt.backtest.recorded.runfile import write_run
 from opensqt.cli.app import app
 from opensqt.cli.exit_codes import ExitCode
 from tests.unit.backtest.runs import S, fill, order, run

@@ -6,18 +6,18 @@ from decimal import Decimal as D
 import numpy as np
 import pytest
 
-from opensqt.backtest.accounting import account_for
 from opensqt.backtest.case import AccountCase, Case
-from opensqt.backtest.economics import (
+from opensqt.backtest.figures.accounting import account_for
+from opensqt.backtest.figures.economics import (
     GridEconomics,
     break_even_interval,
     economics_of,
     level_result,
 )
-from opensqt.backtest.metrics import Metrics, metrics_of
-from opensqt.backtest.periods import Cut, longest_drawdown_ns, periods_of
+from opensqt.backtest.figures.metrics import Metrics, metrics_of
+from opensqt.backtest.figures.periods import Cut, longest_drawdown_ns, periods_of
+from opensqt.backtest.figures.timeline import AccountPath, merged
 from opensqt.backtest.report.curves import BotCurve
-from opensqt.backtest.timeline import AccountPath, merged
 from opensqt.core.exchange.rules import Fees
 from opensqt.core.grid.book import Direction
 from opensqt.testing.tapes import random_case

@@ -7,9 +7,9 @@ from decimal import Decimal, localcontext
 import numpy as np
 import pytest
 
-from opensqt.backtest import equity
 from opensqt.backtest.case import Case, Mode
-from opensqt.backtest.equity import drawdown_of, equity_of
+from opensqt.backtest.figures import equity
+from opensqt.backtest.figures.equity import drawdown_of, equity_of
 from opensqt.backtest.result import Result
 from opensqt.backtest.run import run
 from opensqt.backtest.tape import MARK_UNIT, Tape

@@ -10,11 +10,11 @@ import pytest
 
 from opensqt.backtest.case import AccountCase, Case, Latency, Mode
 from opensqt.backtest.columns import Ints
+from opensqt.backtest.data.reading import read_tape
 from opensqt.backtest.exact.every import run_every
 from opensqt.backtest.exact.finding import Range, Skipping, Stepping
 from opensqt.backtest.exact.skipping import run_skipping
 from opensqt.backtest.exact.timeline import FAR, Timeline
-from opensqt.backtest.reading import read_tape
 from opensqt.backtest.run import run
 from opensqt.core.exchange.rules import MarketRules
 from opensqt.core.grid.book import Direction

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from opensqt.backtest.case import AccountCase, Case, Latency, Mode
+from opensqt.backtest.data.reading import read_tape
 from opensqt.backtest.integer.engine import run_integer
 from opensqt.backtest.integer.ordinary import NotOrdinary, unsupported
-from opensqt.backtest.reading import read_tape
 from opensqt.backtest.result import End
 from opensqt.backtest.rounding import half_even
 from opensqt.backtest.run import run

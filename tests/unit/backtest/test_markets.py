@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from opensqt.backtest.data.reading import read_tape
 from opensqt.backtest.markets import load_markets, pick_markets
-from opensqt.backtest.reading import read_tape
 from opensqt.runtime.config import ConfigError
 
 BUNDLED = Path(__file__).parents[3] / "config" / "markets.binance_usdm.yaml"

@@ -8,19 +8,19 @@ from math import isclose, sqrt
 import numpy as np
 import pytest
 
-from opensqt.backtest.accounting import account_for
 from opensqt.backtest.case import AccountCase, Case, Mode
-from opensqt.backtest.metrics import (
+from opensqt.backtest.figures.accounting import account_for
+from opensqt.backtest.figures.metrics import (
     Metrics,
     metrics_of,
     sampled_returns,
     sharpe_ratio,
     sortino_ratio,
 )
-from opensqt.backtest.periods import DAY_NS, HOUR_NS
+from opensqt.backtest.figures.periods import DAY_NS, HOUR_NS
+from opensqt.backtest.figures.timeline import AccountPath
 from opensqt.backtest.result import Result
 from opensqt.backtest.run import run
-from opensqt.backtest.timeline import AccountPath
 from opensqt.testing.tapes import random_case, random_cases_together
 
 

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from opensqt.adapters.replay.source import DamagedData
-from opensqt.backtest.parquet import read_parquet
-from opensqt.backtest.reading import read_tape
-from opensqt.backtest.sources.problems import Problems
-from opensqt.backtest.sources.read import read_file
-from opensqt.backtest.sources.table import DataKind, Scaled, Table
-from opensqt.backtest.writing import write_table
+from opensqt.backtest.data.parquet import read_parquet
+from opensqt.backtest.data.reading import read_tape
+from opensqt.backtest.data.sources.problems import Problems
+from opensqt.backtest.data.sources.read import read_file
+from opensqt.backtest.data.sources.table import DataKind, Scaled, Table
+from opensqt.backtest.data.writing import write_table
 from tests.unit.backtest.reading_world import RECORDINGS, instrument
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from opensqt.adapters.replay.recording import Recording
 from opensqt.adapters.replay.source import DamagedData
-from opensqt.backtest.reading import read_tape
+from opensqt.backtest.data.reading import read_tape
 from opensqt.backtest.tape import MARK_UNIT, RATE_UNIT, Tape
 from opensqt.core.exchange.market import MarketTrade, Quote
 from opensqt.core.exchange.ticks import MarkPrice

@@ -9,8 +9,15 @@ from typing import Any
 
 import pytest
 
-from opensqt.backtest.recorded_run import Run, RunPurpose
-from opensqt.backtest.runfile import RunFileError, as_json, dumps, loads, read_run, write_run
+from opensqt.backtest.recorded.run import Run, RunPurpose
+from opensqt.backtest.recorded.runfile import (
+    RunFileError,
+    as_json,
+    dumps,
+    loads,
+    read_run,
+    write_run,
+)
 from tests.unit.backtest.runs import fill, order, run
 
 RUN = run(

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from opensqt.adapters.replay.source import DamagedData
-from opensqt.backtest.coverage import compared
-from opensqt.backtest.reading import read_tape
+from opensqt.backtest.data.coverage import compared
+from opensqt.backtest.data.reading import read_tape
 from opensqt.backtest.tape import Tape
 from tests.unit.backtest.reading_world import (
     HEADING,

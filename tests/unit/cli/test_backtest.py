@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from opensqt.backtest.runfile import read_run
+from opensqt.backtest.recorded.runfile import read_run
 from opensqt.cli.app import app
 from opensqt.runtime.backtest_config import BacktestConfig
 from opensqt.runtime.config import load_config

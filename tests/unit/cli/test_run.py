@@ -8,7 +8,7 @@ import pytest
 import structlog
 from typer.testing import CliRunner, Result
 
-from opensqt.backtest.runfile import read_run
+from opensqt.backtest.recorded.runfile import read_run
 from opensqt.cli.app import app
 from opensqt.cli.exit_codes import ExitCode
 

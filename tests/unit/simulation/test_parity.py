@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from opensqt.backtest.case import AccountCase, Case, Latency, Mode
+from opensqt.backtest.data.reading import read_tape
 from opensqt.backtest.diff import Comparison, DifferenceKind, compare
-from opensqt.backtest.reading import read_tape
+from opensqt.backtest.recorded.run import RunEnd, RunPurpose
+from opensqt.backtest.recorded.sources import run_of
 from opensqt.backtest.run import run
-from opensqt.backtest.run_sources import run_of
-from opensqt.backtest.recorded_run import RunEnd, RunPurpose
 from opensqt.backtest.tape import Tape
 from opensqt.core.exchange.rules import MarketRules
 from opensqt.core.grid.book import Direction

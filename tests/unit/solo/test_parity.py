@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from opensqt.backtest.case import AccountCase, Case, Mode
+from opensqt.backtest.data.reading import read_tape
 from opensqt.backtest.diff.compare import compare
 from opensqt.backtest.markets import load_markets
-from opensqt.backtest.reading import read_tape
+from opensqt.backtest.recorded.sources import run_of
 from opensqt.backtest.run import run
-from opensqt.backtest.run_sources import run_of
 from opensqt.core.grid.book import Direction
 from opensqt.core.grid.config import GridConfig
 from opensqt.engine.bot import Bot

@@ -14,10 +14,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from opensqt.backtest.candles import CandlePath, worst_path
 from opensqt.backtest.case import AccountCase, Case, Latency
-from opensqt.backtest.ordering import Parts, ranks
-from opensqt.backtest.reading import read_tape
+from opensqt.backtest.data.candles import CandlePath, worst_path
+from opensqt.backtest.data.ordering import Parts, ranks
+from opensqt.backtest.data.reading import read_tape
 from opensqt.backtest.tape import RATE_UNIT, Fundings, Tape
 from opensqt.core.exchange.rules import Fees, MarketRules
 from opensqt.core.instrument import Instrument

@@ -52,7 +52,7 @@ def case_of(asked: Asked) -> "Case":
         make_bots,
         read_market,
     )
-    from opensqt.backtest.coverage import compared
+    from opensqt.backtest.data.coverage import compared
     from opensqt.backtest.markets import load_markets
     from opensqt.backtest.run import check
 

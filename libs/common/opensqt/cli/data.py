@@ -21,7 +21,7 @@ from opensqt.cli.research import research_needed
 from opensqt.runtime.config import ConfigError
 
 if TYPE_CHECKING:
-    from opensqt.backtest.survey import Survey
+    from opensqt.backtest.data.survey import Survey
 
 FORMS_HELP = (
     "Files that are read: raw Binance streams (.jsonl), tables of candles, trades, funding and "
@@ -64,7 +64,7 @@ def check(
     Example: opensqt data check recordings --strict
     """
     with command(as_json=as_json) as output, _reading():
-        from opensqt.backtest.survey import survey
+        from opensqt.backtest.data.survey import survey
 
         ticks = _ticks(markets)
         found = [one for path in paths for one in survey(path, ticks)]
@@ -102,8 +102,8 @@ def convert(
     Example: opensqt data convert recordings/btcusdt_usdm_20240808.jsonl.gz --out data
     """
     with command(as_json=as_json) as output, _reading():
-        from opensqt.backtest.sources.folder import data_files
-        from opensqt.backtest.sources.problems import Problems
+        from opensqt.backtest.data.sources.folder import data_files
+        from opensqt.backtest.data.sources.problems import Problems
 
         problems = Problems(strict=strict)
         written = [
@@ -156,12 +156,12 @@ def _ticks(path: Path) -> Mapping[str, Decimal]:
 def _convert(
     file: Path, to: Form, folder: Path, problems: object, *, overwrite: bool
 ) -> list[tuple[Path, int]]:
-    from opensqt.backtest.funding import interval_minutes
-    from opensqt.backtest.sources.opened import bare_name
-    from opensqt.backtest.sources.problems import Problems
-    from opensqt.backtest.sources.read import read_file
-    from opensqt.backtest.sources.table import DataKind
-    from opensqt.backtest.writing import write_table
+    from opensqt.backtest.data.funding import interval_minutes
+    from opensqt.backtest.data.sources.opened import bare_name
+    from opensqt.backtest.data.sources.problems import Problems
+    from opensqt.backtest.data.sources.read import read_file
+    from opensqt.backtest.data.sources.table import DataKind
+    from opensqt.backtest.data.writing import write_table
 
     assert isinstance(problems, Problems)
     tables = read_file(file, problems)

@@ -19,7 +19,7 @@ from opensqt.cli.output import CommandError, JsonOption, command
 from opensqt.cli.research import research_needed
 
 if TYPE_CHECKING:
-    from opensqt.backtest.download.pages import Asked, Pages
+    from opensqt.backtest.data.download.pages import Asked, Pages
 
 _S = 1_000_000_000
 _MS = 1_000_000
@@ -119,7 +119,7 @@ def download(
 @contextlib.contextmanager
 def _errors() -> Iterator[None]:
     from opensqt.adapters.replay.source import DamagedData
-    from opensqt.backtest.download.wanted import DownloadError, WantedError
+    from opensqt.backtest.data.download.wanted import DownloadError, WantedError
 
     try:
         yield
@@ -136,8 +136,8 @@ def _errors() -> Iterator[None]:
 
 
 async def _from_exchange(order: _Order) -> tuple[list[Path], list[str]]:
-    from opensqt.backtest.download.pages import Asked, open_exchange
-    from opensqt.backtest.download.wanted import Wanted
+    from opensqt.backtest.data.download.pages import Asked, open_exchange
+    from opensqt.backtest.data.download.wanted import Wanted
 
     files = []
     async with open_exchange(order.exchange, order.url) as pages:
@@ -159,11 +159,11 @@ async def _from_exchange(order: _Order) -> tuple[list[Path], list[str]]:
 
 async def _fetch(pages: "Pages", asked: "Asked", path: Path, bars: Progress) -> None:
     """Get one file, unless it is there."""
-    from opensqt.backtest.download.pages import HEADINGS
-    from opensqt.backtest.download.part import Part
-    from opensqt.backtest.sources.problems import Problems
-    from opensqt.backtest.sources.text_tables import read_text_table
-    from opensqt.backtest.writing import write_table
+    from opensqt.backtest.data.download.pages import HEADINGS
+    from opensqt.backtest.data.download.part import Part
+    from opensqt.backtest.data.sources.problems import Problems
+    from opensqt.backtest.data.sources.text_tables import read_text_table
+    from opensqt.backtest.data.writing import write_table
 
     if path.exists():  # noqa: ASYNC240  # nobody else waits
         return
@@ -187,8 +187,8 @@ def _reporter(bars: Progress, bar: TaskID, start_ms: int) -> Callable[[int], Non
 async def _from_archive(order: _Order) -> tuple[list[Path], list[str]]:
     import aiohttp
 
-    from opensqt.backtest.download.archive import ARCHIVE_URL, Archive
-    from opensqt.backtest.download.wanted import Wanted
+    from opensqt.backtest.data.download.archive import ARCHIVE_URL, Archive
+    from opensqt.backtest.data.download.wanted import Wanted
 
     got: list[Path] = []
     missing: list[str] = []

@@ -11,8 +11,8 @@ import typer
 from opensqt.backtest.diff.compare import Comparison, as_json, compare
 from opensqt.backtest.diff.differences import Difference, span_text
 from opensqt.backtest.diff.traded import TradedByBoth, traded_by_both
-from opensqt.backtest.recorded_run import Run
-from opensqt.backtest.runfile import RunFileError, read_run
+from opensqt.backtest.recorded.run import Run
+from opensqt.backtest.recorded.runfile import RunFileError, read_run
 from opensqt.cli.exit_codes import ExitCode
 from opensqt.cli.output import CommandError, JsonOption, Output, command
 from opensqt.cli.up import parse_duration

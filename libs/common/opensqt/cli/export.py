@@ -9,9 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
-from opensqt.backtest.recorded_run import Run
-from opensqt.backtest.run_sources import run_of_ledger
-from opensqt.backtest.runfile import dumps, write_run
+from opensqt.backtest.recorded.run import Run
+from opensqt.backtest.recorded.runfile import dumps, write_run
+from opensqt.backtest.recorded.sources import run_of_ledger
 from opensqt.cli.bots import choose_bot
 from opensqt.cli.connection import BotOption, ConnectionOption, RunOption, Services, ask
 from opensqt.cli.exit_codes import ExitCode

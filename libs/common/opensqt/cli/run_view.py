@@ -78,7 +78,7 @@ def tell_end(
         json_out: A file for the summary and the whole run, or `-`.
         summary: A file for the summary alone.
     """
-    from opensqt.backtest.runfile import write_beside
+    from opensqt.backtest.recorded.runfile import write_beside
     from opensqt.solo.record import together
 
     told = _summary(ended)

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, suppress
 import aiohttp
 import grpc
 
-from opensqt.backtest.runfile import write_run
+from opensqt.backtest.recorded.runfile import write_run
 from opensqt.cli.connection import ConnectionConfig, Services
 from opensqt.cli.exit_codes import ExitCode
 from opensqt.cli.export import read_ledger_run

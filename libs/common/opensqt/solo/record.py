@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from opensqt.backtest.case import Case
-from opensqt.backtest.recorded_run import Run, RunEnd
-from opensqt.backtest.run_sources import assumed_of, completed_by, run_of_books, run_of_ledger
+from opensqt.backtest.recorded.run import Run, RunEnd
+from opensqt.backtest.recorded.sources import assumed_of, completed_by, run_of_books, run_of_ledger
 from opensqt.core.orders import Execution, Order
 from opensqt.solo.market import RecordedMarket
 

@@ -14,7 +14,7 @@ from typing import Final
 
 from opensqt.adapters.sqlite.checkpoints import SqliteCheckpoints
 from opensqt.backtest.case import Case
-from opensqt.backtest.recorded_run import Run
+from opensqt.backtest.recorded.run import Run
 from opensqt.core.events import PriceChange
 from opensqt.core.exchange.events import Event
 from opensqt.core.grid.book import GridBook

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from opensqt.backtest.accounting import account_for
-from opensqt.backtest.metrics import metrics_of
+from opensqt.backtest.figures.accounting import account_for
+from opensqt.backtest.figures.metrics import metrics_of
 from opensqt.backtest.run import run
 from opensqt.backtest.search.evaluation import BacktestSetup
 from opensqt.backtest.search.goals import Constraint, Direction, Goals, Objective

@@ -5,7 +5,7 @@ from dataclasses import replace
 from statistics import median_low
 
 from opensqt.backtest.diff.matching import Pair
-from opensqt.backtest.recorded_run import Run, RunOrder
+from opensqt.backtest.recorded.run import Run, RunOrder
 
 
 def apart_ns(a: Run, b: Run) -> int:

@@ -9,7 +9,7 @@ from opensqt.backtest.diff.clocks import apart_ns, correction_ns, shifted
 from opensqt.backtest.diff.differences import Difference, Link, differences_of
 from opensqt.backtest.diff.matching import Pair, pair_up
 from opensqt.backtest.diff.traded import Traded, TradedByBoth, traded_by_both
-from opensqt.backtest.recorded_run import Run, RunEnd, RunOrder
+from opensqt.backtest.recorded.run import Run, RunEnd, RunOrder
 from opensqt.core.numbers import plain
 
 TOLERANCE_NS: Final = 50_000_000

@@ -6,7 +6,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from opensqt.backtest.diff.matching import Pair
-from opensqt.backtest.recorded_run import Run, RunEnd, RunFill, RunOrder
+from opensqt.backtest.recorded.run import Run, RunEnd, RunFill, RunOrder
 from opensqt.core.numbers import ZERO, plain
 
 

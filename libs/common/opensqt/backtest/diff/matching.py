@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, TypeAlias
 
-from opensqt.backtest.recorded_run import RunOrder, RunPurpose
+from opensqt.backtest.recorded.run import RunOrder, RunPurpose
 from opensqt.core.orders import Side
 
 FAR_NS: Final = 5 * 10**9

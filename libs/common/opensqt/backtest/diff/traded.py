@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
 
-from opensqt.backtest.recorded_run import Run, RunFill, RunOrder
+from opensqt.backtest.recorded.run import Run, RunFill, RunOrder
 from opensqt.core.numbers import EXACT, ZERO
 from opensqt.core.orders import Side
 

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import opensqt
-from opensqt.backtest.accounting import AccountBooks, BotAccounts, PnlSplit
-from opensqt.backtest.economics import GridEconomics, level_result
+from opensqt.backtest.figures.accounting import AccountBooks, BotAccounts, PnlSplit
+from opensqt.backtest.figures.economics import GridEconomics, level_result
+from opensqt.backtest.recorded.runfile import as_json as run_as_json
+from opensqt.backtest.recorded.sources import run_of
 from opensqt.backtest.report.assumptions import NOT_MODELLED
 from opensqt.backtest.report.contents import Contents
-from opensqt.backtest.run_sources import run_of
-from opensqt.backtest.runfile import as_json as run_as_json
 from opensqt.core.numbers import plain
 
 REPORT_FORMAT: Final = "opensqt.backtest/1"

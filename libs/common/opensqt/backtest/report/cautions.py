@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from opensqt.backtest.accounting import Accounting, BotAccounts
 from opensqt.backtest.case import Case
-from opensqt.backtest.economics import GridEconomics
-from opensqt.backtest.metrics import Metrics
-from opensqt.backtest.periods import DAY_NS, HOUR_NS
+from opensqt.backtest.figures.accounting import Accounting, BotAccounts
+from opensqt.backtest.figures.economics import GridEconomics
+from opensqt.backtest.figures.metrics import Metrics
+from opensqt.backtest.figures.periods import DAY_NS, HOUR_NS
 from opensqt.backtest.report.texts import days, money, percent, quantity
 from opensqt.backtest.result import Result
 

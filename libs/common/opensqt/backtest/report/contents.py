@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from opensqt.backtest.accounting import Accounting, account_for
 from opensqt.backtest.case import Case
-from opensqt.backtest.economics import GridEconomics, economics_of
-from opensqt.backtest.metrics import Metrics, metrics_of
+from opensqt.backtest.figures.accounting import Accounting, account_for
+from opensqt.backtest.figures.economics import GridEconomics, economics_of
+from opensqt.backtest.figures.metrics import Metrics, metrics_of
 from opensqt.backtest.report.assumptions import Assumption, assumptions_of
 from opensqt.backtest.report.cautions import cautions_of
 from opensqt.backtest.result import Result

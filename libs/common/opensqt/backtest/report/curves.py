@@ -5,14 +5,14 @@ from typing import Final, Self
 
 import numpy as np
 
-from opensqt.backtest.accounting import AccountBooks
 from opensqt.backtest.case import Case
 from opensqt.backtest.columns import Flags, Ints
-from opensqt.backtest.periods import DAY_NS, Cut, Period, periods_of
+from opensqt.backtest.figures.accounting import AccountBooks
+from opensqt.backtest.figures.periods import DAY_NS, Cut, Period, periods_of
+from opensqt.backtest.figures.slot_ledger import SlotLedger
+from opensqt.backtest.figures.timeline import AccountPath, AccountState, BotPath, Floats, merged
 from opensqt.backtest.report.sampling import telling_points
 from opensqt.backtest.result import Kind, Result
-from opensqt.backtest.slot_ledger import SlotLedger
-from opensqt.backtest.timeline import AccountPath, AccountState, BotPath, Floats, merged
 
 DAYS_DRAWN: Final = 92
 """Longer runs are drawn by months."""

@@ -1,8 +1,8 @@
 """What a bot's grid lived on and what its levels did, as rows of text."""
 
-from opensqt.backtest.accounting import BotAccounts
-from opensqt.backtest.economics import GridEconomics, level_inventory, level_result
-from opensqt.backtest.periods import DAY_NS
+from opensqt.backtest.figures.accounting import BotAccounts
+from opensqt.backtest.figures.economics import GridEconomics, level_inventory, level_result
+from opensqt.backtest.figures.periods import DAY_NS
 from opensqt.backtest.report.rows import Told, amount_text
 from opensqt.backtest.report.texts import NOT_ENOUGH, days, money, percent, quantity, signed
 from opensqt.core.numbers import EXACT

@@ -5,9 +5,9 @@ from html import escape
 from pathlib import Path
 from typing import Final
 
-from opensqt.backtest.accounting import AccountBooks, BotAccounts
 from opensqt.backtest.case import Case
-from opensqt.backtest.report import elements, figures
+from opensqt.backtest.figures.accounting import AccountBooks, BotAccounts
+from opensqt.backtest.report import elements, plots
 from opensqt.backtest.report.assumptions import NOT_MODELLED
 from opensqt.backtest.report.contents import Contents
 from opensqt.backtest.report.curves import DAYS_DRAWN, AccountCurve, BotCurve
@@ -96,13 +96,13 @@ def _account(contents: Contents, books: AccountBooks, spans: int) -> Iterator[st
     yield elements.section(
         "Where the result comes from", elements.table(split_rows(books), head=True)
     )
-    yield elements.section("Result in parts", elements.figure(figures.pnl_bars(books.split, quote)))
+    yield elements.section("Result in parts", elements.figure(plots.pnl_bars(books.split, quote)))
     yield "</div>"
     yield elements.section("Metrics", elements.explained(metric_rows(metrics, quote)))
     yield elements.section(
         "Equity and drawdown",
-        elements.figure(figures.equity(curve, quote, float(books.initial)), time=True)
-        + elements.figure(figures.drawdown(curve, quote), time=True),
+        elements.figure(plots.equity(curve, quote, float(books.initial)), time=True)
+        + elements.figure(plots.drawdown(curve, quote), time=True),
         note="Equity is the wallet and the unrealised profit at the mark price. The dotted line is "
         "the deposit; buy and hold is the deposit spent at the first mark price. A click on a name "
         "hides a line, dragging zooms all plots over time, a double click zooms out.",
@@ -110,12 +110,12 @@ def _account(contents: Contents, books: AccountBooks, spans: int) -> Iterator[st
     if curve.periods:
         yield elements.section(
             "Day by day" if metrics.days <= DAYS_DRAWN else "Month by month",
-            elements.figure(figures.periods(curve, quote), time=True),
+            elements.figure(plots.periods(curve, quote), time=True),
             note="Change of the equity, cut at midnight UTC; the first and the last in part.",
         )
     yield elements.section(
         "Exposure and margin",
-        elements.figure(figures.exposure(curve, quote), time=True),
+        elements.figure(plots.exposure(curve, quote), time=True),
         note="Notional is what the positions are worth at the mark. Where the maintenance margin "
         "meets the equity the account is liquidated.",
     )
@@ -129,14 +129,14 @@ def _bot(contents: Contents, bot: BotAccounts, index: int, spans: int) -> Iterat
         elements.explained(grid_rows(contents.economics[bot.bot_id], bot)),
     )
     yield elements.section(
-        f"{name}{bot.symbol} with fills", elements.figure(figures.price(curve, bot), time=True)
+        f"{name}{bot.symbol} with fills", elements.figure(plots.price(curve, bot), time=True)
     )
     yield elements.section(
-        f"{name}Inventory", elements.figure(figures.inventory(curve, bot), time=True)
+        f"{name}Inventory", elements.figure(plots.inventory(curve, bot), time=True)
     )
     yield elements.section(
         f"{name}The result over time, in parts",
-        elements.figure(figures.parts(curve, bot), time=True),
+        elements.figure(plots.parts(curve, bot), time=True),
         note="Closed slots are realised, before fees; inventory is what the slots hold, at the "
         "mark, less its cost. Fees and funding below zero are paid.",
     )
@@ -144,7 +144,7 @@ def _bot(contents: Contents, bot: BotAccounts, index: int, spans: int) -> Iterat
         table = elements.table(level_rows(bot), head=True)
         yield elements.section(
             f"{name}Levels",
-            elements.figure(figures.levels(bot))
+            elements.figure(plots.levels(bot))
             + f"<details><summary>{len(bot.levels)} levels as a table</summary>{table}</details>",
             note="Each level is a slot: it opens at its own price and closes one interval away. "
             "Funding is of the whole position and of no level.",

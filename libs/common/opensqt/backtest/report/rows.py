@@ -3,8 +3,8 @@
 from decimal import Decimal
 from typing import NamedTuple
 
-from opensqt.backtest.accounting import AccountBooks, PnlSplit
-from opensqt.backtest.metrics import Metrics
+from opensqt.backtest.figures.accounting import AccountBooks, PnlSplit
+from opensqt.backtest.figures.metrics import Metrics
 from opensqt.backtest.report.texts import (
     NOT_ENOUGH,
     days,

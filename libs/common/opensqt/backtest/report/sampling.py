@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 
 from opensqt.backtest.columns import Ints
-from opensqt.backtest.timeline import Floats
+from opensqt.backtest.figures.timeline import Floats
 
 
 def telling_points(times: Ints, curves: Sequence[Floats], *, spans: int) -> Ints:

@@ -6,10 +6,10 @@ from decimal import Decimal
 from enum import Enum
 from typing import Final
 
-from opensqt.backtest.accounting import AccountBooks, account_for
 from opensqt.backtest.case import Case
-from opensqt.backtest.metrics import largest_fall, metrics_of
-from opensqt.backtest.periods import DAY_NS
+from opensqt.backtest.figures.accounting import AccountBooks, account_for
+from opensqt.backtest.figures.metrics import largest_fall, metrics_of
+from opensqt.backtest.figures.periods import DAY_NS
 from opensqt.backtest.result import Result
 from opensqt.backtest.search.goals import Measures
 from opensqt.core.numbers import divide

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import plotly.graph_objects as go
 
-from opensqt.backtest.report.figures import BLUE, ORANGE
+from opensqt.backtest.report.plots import BLUE, ORANGE
 from opensqt.backtest.search.best import text_of
 from opensqt.backtest.search.measures import MEASURES
 from opensqt.backtest.search.searching import Search, WindowFinding

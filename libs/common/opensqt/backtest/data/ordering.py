@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 
 from opensqt.backtest.columns import Ints
-from opensqt.backtest.sources.problems import Problems
+from opensqt.backtest.data.sources.problems import Problems
 from opensqt.backtest.tape import Fundings, Marks, Quotes, Trades
 
 

@@ -6,12 +6,12 @@ from decimal import Decimal
 from pathlib import Path
 
 from opensqt.adapters.replay.source import DamagedData, place
-from opensqt.backtest.funding import interval_minutes
-from opensqt.backtest.sources.checks import PRICES, interval_ns, look_for_off_ticks
-from opensqt.backtest.sources.folder import data_files, words_of
-from opensqt.backtest.sources.problems import Problems
-from opensqt.backtest.sources.read import read_file
-from opensqt.backtest.sources.table import DataKind, Table
+from opensqt.backtest.data.funding import interval_minutes
+from opensqt.backtest.data.sources.checks import PRICES, interval_ns, look_for_off_ticks
+from opensqt.backtest.data.sources.folder import data_files, words_of
+from opensqt.backtest.data.sources.problems import Problems
+from opensqt.backtest.data.sources.read import read_file
+from opensqt.backtest.data.sources.table import DataKind, Table
 from opensqt.backtest.tape import DataNote
 
 

@@ -15,7 +15,7 @@ from typing import Final
 
 import aiohttp
 
-from opensqt.backtest.download.wanted import DownloadError, Wanted
+from opensqt.backtest.data.download.wanted import DownloadError, Wanted
 
 ARCHIVE_URL: Final = "https://data.binance.vision/data/futures/um"
 """Binance's archive of its USD-M futures."""

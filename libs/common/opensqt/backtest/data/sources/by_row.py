@@ -9,10 +9,10 @@ import numpy as np
 import pyarrow as pa
 
 from opensqt.backtest.columns import Ints
-from opensqt.backtest.sources.forms import FLAGS, TEXT, WHOLE
-from opensqt.backtest.sources.problems import Problems
-from opensqt.backtest.sources.table import DECIMALS_MAX, INT_MAX, Scaled
-from opensqt.backtest.sources.times import in_ns
+from opensqt.backtest.data.sources.forms import FLAGS, TEXT, WHOLE
+from opensqt.backtest.data.sources.problems import Problems
+from opensqt.backtest.data.sources.table import DECIMALS_MAX, INT_MAX, Scaled
+from opensqt.backtest.data.sources.times import in_ns
 from opensqt.core.numbers import EXACT, NotExactError, parse_decimal
 
 _FLAGS: Final = {"true": True, "false": False}

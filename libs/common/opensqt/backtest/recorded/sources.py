@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from opensqt.backtest.recorded_run import Run, RunEnd, RunFill, RunOrder, RunPurpose
+from opensqt.backtest.recorded.run import Run, RunEnd, RunFill, RunOrder, RunPurpose
 from opensqt.core.events import Forced
 from opensqt.core.exchange.account import Account
 from opensqt.core.exchange.forced import forced_by_id

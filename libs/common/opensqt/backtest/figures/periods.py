@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from opensqt.backtest.columns import Ints
-from opensqt.backtest.timeline import AccountPath, Floats
+from opensqt.backtest.figures.timeline import AccountPath, Floats
 
 SECOND_NS: Final = 10**9
 HOUR_NS: Final = 3_600 * SECOND_NS

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Final
 
 from opensqt.adapters.replay.source import DamagedData
-from opensqt.backtest.sources.opened import ENDINGS, bare_name
-from opensqt.backtest.sources.problems import listed
+from opensqt.backtest.data.sources.opened import ENDINGS, bare_name
+from opensqt.backtest.data.sources.problems import listed
 
 _FUNDING: Final = frozenset({"funding", "fundingrate", "fundingrates"})
 _MARKS: Final = frozenset({"mark", "marks", "markpriceklines", "markprice"})

@@ -14,12 +14,12 @@ from pyarrow import csv
 
 from opensqt.adapters.replay.source import DamagedData
 from opensqt.backtest.columns import Ints
-from opensqt.backtest.sources.by_row import read_rows
-from opensqt.backtest.sources.forms import FLAGS, TEXT, WHOLE, allowed, form_of
-from opensqt.backtest.sources.opened import read_bytes
-from opensqt.backtest.sources.problems import Problems, listed
-from opensqt.backtest.sources.table import DECIMALS_MAX, Scaled, Table
-from opensqt.backtest.sources.times import to_ns
+from opensqt.backtest.data.sources.by_row import read_rows
+from opensqt.backtest.data.sources.forms import FLAGS, TEXT, WHOLE, allowed, form_of
+from opensqt.backtest.data.sources.opened import read_bytes
+from opensqt.backtest.data.sources.problems import Problems, listed
+from opensqt.backtest.data.sources.table import DECIMALS_MAX, Scaled, Table
+from opensqt.backtest.data.sources.times import to_ns
 
 _DIGITS: Final = 38
 

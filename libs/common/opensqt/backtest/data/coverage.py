@@ -11,9 +11,9 @@ from typing import Final
 import numpy as np
 
 from opensqt.adapters.replay.source import DamagedData
-from opensqt.backtest.sources.problems import Problems
-from opensqt.backtest.sources.table import Table
-from opensqt.backtest.sources.times import lasting, utc
+from opensqt.backtest.data.sources.problems import Problems
+from opensqt.backtest.data.sources.table import Table
+from opensqt.backtest.data.sources.times import lasting, utc
 from opensqt.backtest.tape import DataNote, Tape
 
 _S: Final = 1_000_000_000

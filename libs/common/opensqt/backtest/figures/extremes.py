@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from opensqt.backtest.timeline import AccountPath, Floats, merged
+from opensqt.backtest.figures.timeline import AccountPath, Floats, merged
 
 _BLOCK: Final = 1 << 18
 

@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 
 import ccxt.async_support
 
-from opensqt.backtest.download.part import Part
-from opensqt.backtest.download.wanted import DownloadError, Wanted, WantedError
+from opensqt.backtest.data.download.part import Part
+from opensqt.backtest.data.download.wanted import DownloadError, Wanted, WantedError
 
 ATTEMPTS: Final = 6
 """Of each page, before the exchange counts as out of reach."""

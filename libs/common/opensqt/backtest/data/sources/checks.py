@@ -12,9 +12,9 @@ import numpy as np
 
 from opensqt.adapters.replay.source import DamagedData
 from opensqt.backtest.columns import Flags, Ints
-from opensqt.backtest.sources.problems import Problems
-from opensqt.backtest.sources.table import DataKind, Scaled, Table
-from opensqt.backtest.sources.times import lasting, utc
+from opensqt.backtest.data.sources.problems import Problems
+from opensqt.backtest.data.sources.table import DataKind, Scaled, Table
+from opensqt.backtest.data.sources.times import lasting, utc
 from opensqt.core.numbers import plain
 
 _POSITIVE: Final = {

@@ -5,8 +5,8 @@ from typing import Final
 import numpy as np
 
 from opensqt.backtest.columns import Flags, Ints
-from opensqt.backtest.sources.problems import Problems
-from opensqt.backtest.sources.table import Table
+from opensqt.backtest.data.sources.problems import Problems
+from opensqt.backtest.data.sources.table import Table
 
 _HOUR_NS: Final = 3_600_000_000_000
 _JITTER_NS: Final = 60_000_000_000

@@ -14,11 +14,11 @@ from pyarrow import parquet
 
 from opensqt.adapters.replay.source import DamagedData
 from opensqt.backtest.columns import Ints
-from opensqt.backtest.sources.forms import FLAGS, FORMS, WHOLE
-from opensqt.backtest.sources.problems import Problems, listed
-from opensqt.backtest.sources.table import DataKind, Scaled, Table
-from opensqt.backtest.sources.text_tables import scaled_from_arrow
-from opensqt.backtest.sources.times import to_ns
+from opensqt.backtest.data.sources.forms import FLAGS, FORMS, WHOLE
+from opensqt.backtest.data.sources.problems import Problems, listed
+from opensqt.backtest.data.sources.table import DataKind, Scaled, Table
+from opensqt.backtest.data.sources.text_tables import scaled_from_arrow
+from opensqt.backtest.data.sources.times import to_ns
 
 FORMAT: Final = "opensqt market data 1"
 _DIGITS: Final = 18

@@ -14,11 +14,11 @@ import numpy as np
 import orjson
 
 from opensqt.adapters.replay.source import DamagedData
-from opensqt.backtest.sources.by_row import scaled_from
-from opensqt.backtest.sources.opened import read_bytes
-from opensqt.backtest.sources.problems import Problems
-from opensqt.backtest.sources.table import DataKind, Table
-from opensqt.backtest.sources.times import is_plausible, utc
+from opensqt.backtest.data.sources.by_row import scaled_from
+from opensqt.backtest.data.sources.opened import read_bytes
+from opensqt.backtest.data.sources.problems import Problems
+from opensqt.backtest.data.sources.table import DataKind, Table
+from opensqt.backtest.data.sources.times import is_plausible, utc
 from opensqt.core.numbers import NotExactError, parse_decimal
 
 

@@ -15,11 +15,11 @@ from typing import Final
 
 import numpy as np
 
-from opensqt.backtest.accounting import BotAccounts, LevelStatistics
 from opensqt.backtest.case import Case
+from opensqt.backtest.figures.accounting import BotAccounts, LevelStatistics
+from opensqt.backtest.figures.slot_ledger import SlotLedger
+from opensqt.backtest.figures.timeline import MarkPath
 from opensqt.backtest.result import Fills, Kind, Result
-from opensqt.backtest.slot_ledger import SlotLedger
-from opensqt.backtest.timeline import MarkPath
 from opensqt.core.grid.book import Direction
 from opensqt.core.numbers import EXACT, ZERO, ceil_to, round_to
 

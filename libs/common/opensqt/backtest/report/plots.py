@@ -9,12 +9,12 @@ from typing import Any, Final
 import numpy as np
 import plotly.graph_objects as go
 
-from opensqt.backtest.accounting import BotAccounts, PnlSplit
 from opensqt.backtest.columns import Ints
-from opensqt.backtest.economics import level_inventory, level_result
+from opensqt.backtest.figures.accounting import BotAccounts, PnlSplit
+from opensqt.backtest.figures.economics import level_inventory, level_result
+from opensqt.backtest.figures.timeline import Floats
 from opensqt.backtest.report.curves import AccountCurve, BotCurve, Marks
 from opensqt.backtest.report.texts import money, percent, quantity, signed, utc
-from opensqt.backtest.timeline import Floats
 
 BLUE: Final = "#3b82f6"
 ORANGE: Final = "#ea580c"

@@ -27,14 +27,14 @@ from typing import Final
 
 import numpy as np
 
-from opensqt.backtest.accounting import AccountBooks
 from opensqt.backtest.case import Case
 from opensqt.backtest.columns import Ints
-from opensqt.backtest.equity import drawdown_of
-from opensqt.backtest.extremes import extremes_of
-from opensqt.backtest.periods import DAY_NS, HOUR_NS, Cut, longest_drawdown_ns, periods_of
+from opensqt.backtest.figures.accounting import AccountBooks
+from opensqt.backtest.figures.equity import drawdown_of
+from opensqt.backtest.figures.extremes import extremes_of
+from opensqt.backtest.figures.periods import DAY_NS, HOUR_NS, Cut, longest_drawdown_ns, periods_of
+from opensqt.backtest.figures.timeline import AccountPath, BotPath, Floats, merged
 from opensqt.backtest.result import Result
-from opensqt.backtest.timeline import AccountPath, BotPath, Floats, merged
 from opensqt.core.numbers import EXACT
 
 YEAR_NS: Final = 365 * DAY_NS

@@ -14,8 +14,8 @@ from typing import Self
 import numpy as np
 
 from opensqt.backtest.case import Case
+from opensqt.backtest.figures.slot_ledger import SlotAccount, SlotLedger
 from opensqt.backtest.result import BotRun, End, Kind, Result
-from opensqt.backtest.slot_ledger import SlotAccount, SlotLedger
 from opensqt.backtest.tape import MARK_UNIT, Tape
 from opensqt.core.numbers import EXACT, ZERO, plain
 

@@ -10,7 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from opensqt.backtest.recorded_run import Run, RunEnd, RunFill, RunOrder, RunPurpose
+from opensqt.backtest.recorded.run import Run, RunEnd, RunFill, RunOrder, RunPurpose
 from opensqt.core.numbers import NotExactError, parse_decimal, plain
 from opensqt.core.orders import Side
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from opensqt.backtest.sources.table import DataKind
+from opensqt.backtest.data.sources.table import DataKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,15 +16,15 @@ from pathlib import Path
 from typing import Final
 
 from opensqt.adapters.replay.source import DamagedData
-from opensqt.backtest.candles import CandlePath
-from opensqt.backtest.coverage import say_uncovered
-from opensqt.backtest.ordering import Parts
-from opensqt.backtest.shaping import Shape, candle_seconds, quantity_unit
-from opensqt.backtest.sources.checks import interval_ns
-from opensqt.backtest.sources.folder import choose_files
-from opensqt.backtest.sources.problems import Problems, listed
-from opensqt.backtest.sources.read import joined, read_file
-from opensqt.backtest.sources.table import DataKind, Table
+from opensqt.backtest.data.candles import CandlePath
+from opensqt.backtest.data.coverage import say_uncovered
+from opensqt.backtest.data.ordering import Parts
+from opensqt.backtest.data.shaping import Shape, candle_seconds, quantity_unit
+from opensqt.backtest.data.sources.checks import interval_ns
+from opensqt.backtest.data.sources.folder import choose_files
+from opensqt.backtest.data.sources.problems import Problems, listed
+from opensqt.backtest.data.sources.read import joined, read_file
+from opensqt.backtest.data.sources.table import DataKind, Table
 from opensqt.backtest.tape import Fundings, Marks, Quotes, Tape, Trades
 from opensqt.core.instrument import Instrument
 

@@ -12,12 +12,12 @@ from typing import Final
 import numpy as np
 
 from opensqt.adapters.replay.source import DamagedData
-from opensqt.backtest.candles import TRADES_PER_CANDLE, CandlePath, turns_of, walk
 from opensqt.backtest.columns import Flags, Ints
-from opensqt.backtest.funding import interval_minutes
-from opensqt.backtest.sources.checks import interval_ns, say_off
-from opensqt.backtest.sources.problems import Problems
-from opensqt.backtest.sources.table import Table
+from opensqt.backtest.data.candles import TRADES_PER_CANDLE, CandlePath, turns_of, walk
+from opensqt.backtest.data.funding import interval_minutes
+from opensqt.backtest.data.sources.checks import interval_ns, say_off
+from opensqt.backtest.data.sources.problems import Problems
+from opensqt.backtest.data.sources.table import Table
 from opensqt.backtest.tape import MARK_UNIT, RATE_UNIT, Fundings, Marks, Quotes, Trades
 from opensqt.core.instrument import Instrument
 

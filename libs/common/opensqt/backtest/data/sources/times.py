@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from opensqt.backtest.columns import Flags, Ints
-from opensqt.backtest.sources.problems import Problems
+from opensqt.backtest.data.sources.problems import Problems
 
 _UNITS_NS: Final = {"_s": 1_000_000_000, "_ms": 1_000_000, "_us": 1_000, "_ns": 1}
 _MILLISECONDS_FROM: Final = 10**11  # a time of 1973 in ms, of the year 5138 in seconds

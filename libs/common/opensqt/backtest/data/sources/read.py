@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 
 from opensqt.adapters.replay.source import DamagedData
-from opensqt.backtest.parquet import read_parquet
-from opensqt.backtest.sources.checks import candles_missing, checked, interval_ns
-from opensqt.backtest.sources.opened import ENDINGS
-from opensqt.backtest.sources.problems import Problems, listed
-from opensqt.backtest.sources.streams import read_stream
-from opensqt.backtest.sources.table import DataKind, Scaled, Table
-from opensqt.backtest.sources.text_tables import read_text_table
-from opensqt.backtest.sources.times import utc
+from opensqt.backtest.data.parquet import read_parquet
+from opensqt.backtest.data.sources.checks import candles_missing, checked, interval_ns
+from opensqt.backtest.data.sources.opened import ENDINGS
+from opensqt.backtest.data.sources.problems import Problems, listed
+from opensqt.backtest.data.sources.streams import read_stream
+from opensqt.backtest.data.sources.table import DataKind, Scaled, Table
+from opensqt.backtest.data.sources.text_tables import read_text_table
+from opensqt.backtest.data.sources.times import utc
 
 
 def read_file(path: Path, problems: Problems) -> tuple[Table, ...]:

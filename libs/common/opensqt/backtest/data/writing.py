@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import csv
 
-from opensqt.backtest.parquet import decimals_of, write_parquet
-from opensqt.backtest.sources.table import DataKind, Table
+from opensqt.backtest.data.parquet import decimals_of, write_parquet
+from opensqt.backtest.data.sources.table import DataKind, Table
 
 _MS_NS: Final = 1_000_000
 _NAMES: Final = {

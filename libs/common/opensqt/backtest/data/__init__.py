@@ -1,0 +1,1 @@
+"""From files to tapes: a market read, put into units and order, checked; downloaded, written."""
