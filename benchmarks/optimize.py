@@ -109,19 +109,18 @@ def _measure() -> dict[str, Any]:
                 lambda: Processes(setup, WORKERS),
             ),
         }
-        working = {name: (plans[kind], make()) for name, (kind, make) in stacks.items()}
-        try:
-            for _, workers in working.values():  # imports, and the market in every worker
+        for name, (kind, make) in stacks.items():
+            # One at a time: the others take their share even when they wait, Dask above all.
+            workers = make()
+            try:  # imports, and the market in every worker
                 list(workers.judge([Task(number=n, settings={}, span=span) for n in range(4)]))
-            for _ in range(TURNS):
-                began = time.perf_counter()
-                for case in cases:
-                    run_case(case)
-                floor.append(len(cases) / (time.perf_counter() - began))
-                for name, (plan, workers) in working.items():
-                    rates.setdefault(name, []).append(_rate(plan, workers))
-        finally:
-            for _, workers in working.values():
+                for _ in range(TURNS):
+                    began = time.perf_counter()
+                    for case in cases:
+                        run_case(case)
+                    floor.append(len(cases) / (time.perf_counter() - began))
+                    rates.setdefault(name, []).append(_rate(plans[kind], workers))
+            finally:
                 workers.close()
     return _told(median(floor), {name: median(found) for name, found in rates.items()})
 
