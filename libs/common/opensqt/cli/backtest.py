@@ -18,6 +18,7 @@ from opensqt.cli.backtest_summary import print_summary
 from opensqt.cli.case import STDOUT, Asked, case_of, check_places, refusals
 from opensqt.cli.data_times import parse_time
 from opensqt.cli.exit_codes import ExitCode
+from opensqt.cli.market_options import EndOption, MarketsOption, StartOption, StrictOption
 from opensqt.cli.output import CommandError, Output, command
 from opensqt.runtime.backtest_config import BacktestConfig
 from opensqt.runtime.bot_config import BotConfig
@@ -60,12 +61,8 @@ def backtest(
             "which forms are read.",
         ),
     ],
-    start: Annotated[
-        str | None, typer.Option("--from", help="Begin at this day or time, UTC: 2025-05-04T15:30.")
-    ] = None,
-    end: Annotated[
-        str | None, typer.Option("--to", help="End before this day or time, UTC.")
-    ] = None,
+    start: StartOption = None,
+    end: EndOption = None,
     assume: Annotated[
         Path | None,
         typer.Option(
@@ -76,9 +73,7 @@ def backtest(
             "50 ms each way, the fees of --markets, the funding in the data.",
         ),
     ] = None,
-    markets: Annotated[
-        Path, typer.Option("--markets", help="Trading rules of the symbols: tick, step, fees, ...")
-    ] = DEFAULT_MARKETS,
+    markets: MarketsOption = DEFAULT_MARKETS,
     mode: Annotated[
         ModeName,
         typer.Option(
@@ -86,12 +81,7 @@ def backtest(
             "allows; every: shows every event to everything, the reference."
         ),
     ] = ModeName.AUTO,
-    strict: Annotated[
-        bool,
-        typer.Option(
-            "--strict", help="Refuse data with anything wrong, instead of counting it as a note."
-        ),
-    ] = False,
+    strict: StrictOption = False,
     json_out: Annotated[
         Path | None,
         typer.Option(

@@ -16,6 +16,7 @@ from opensqt.backtest.search.kinds import SamplerKind
 from opensqt.cli.connection import RUN_ROOT
 from opensqt.cli.data_times import parse_time
 from opensqt.cli.exit_codes import ExitCode
+from opensqt.cli.market_options import EndOption, MarketsOption, StartOption, StrictOption
 from opensqt.cli.optimize_view import SearchView
 from opensqt.cli.output import CommandError, Output, command
 from opensqt.cli.research import research_needed
@@ -43,12 +44,8 @@ def optimize(
             "config/search.example.yaml."
         ),
     ],
-    start: Annotated[
-        str | None, typer.Option("--from", help="From when on, UTC, such as 2025-05-04.")
-    ] = None,
-    end: Annotated[
-        str | None, typer.Option("--to", help="Until before when, UTC, such as 2025-05-11.")
-    ] = None,
+    start: StartOption = None,
+    end: EndOption = None,
     assume: Annotated[
         Path | None,
         typer.Option(
@@ -58,9 +55,7 @@ def optimize(
             "is there.",
         ),
     ] = None,
-    markets: Annotated[
-        Path, typer.Option(help="The trading rules of the markets.")
-    ] = DEFAULT_MARKETS,
+    markets: MarketsOption = DEFAULT_MARKETS,
     sampler: Annotated[
         SamplerKind,
         typer.Option(
@@ -100,9 +95,7 @@ def optimize(
             f"below {STUDIES} that belongs to this very search."
         ),
     ] = None,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Refuse data in which anything is wrong.")
-    ] = False,
+    strict: StrictOption = False,
     write: Annotated[
         Path | None, typer.Option(help="Write the bot with the chosen settings to this file.")
     ] = None,

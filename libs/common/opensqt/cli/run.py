@@ -21,6 +21,7 @@ from opensqt.backtest.markets import DEFAULT_MARKETS
 from opensqt.cli.case import STDOUT, Asked, case_of, check_places, refusals
 from opensqt.cli.data_times import parse_time
 from opensqt.cli.exit_codes import ExitCode
+from opensqt.cli.market_options import EndOption, MarketsOption, StartOption, StrictOption
 from opensqt.cli.output import CommandError, Output, command
 from opensqt.cli.run_view import RunView, tell_end
 from opensqt.cli.up import DEFAULT_CONFIG, DEFAULT_RECORDING, parse_duration
@@ -65,12 +66,8 @@ def run(
             "folder.",
         ),
     ] = DEFAULT_RECORDING,
-    start: Annotated[
-        str | None, typer.Option("--from", help="Begin at this day or time, UTC: 2025-05-04T15:30.")
-    ] = None,
-    end: Annotated[
-        str | None, typer.Option("--to", help="End before this day or time, UTC.")
-    ] = None,
+    start: StartOption = None,
+    end: EndOption = None,
     speed: Annotated[
         str,
         typer.Option(
@@ -107,15 +104,8 @@ def run(
         str | None,
         typer.Option(help="What each account has at first, in quote; by default as assumed."),
     ] = None,
-    markets: Annotated[
-        Path, typer.Option("--markets", help="Trading rules of the symbols: tick, step, fees, ...")
-    ] = DEFAULT_MARKETS,
-    strict: Annotated[
-        bool,
-        typer.Option(
-            "--strict", help="Refuse data with anything wrong, instead of counting it as a note."
-        ),
-    ] = False,
+    markets: MarketsOption = DEFAULT_MARKETS,
+    strict: StrictOption = False,
     json_out: Annotated[
         Path | None,
         typer.Option(
