@@ -344,6 +344,7 @@ class TestRecordings:
             (f"{N}7 " + GOOD.replace('"60000.1"', '"NaN"'), "unreadable", "is not finite"),
             (f"{N}7 " + GOOD.replace('"60000.1"', "60000.1"), "unreadable", "is not exact"),
             (f"{N}7 " + GOOD.replace("true", '"yes"'), "unreadable", "allowed are true and false"),
+            (f"{N}7 " + GOOD.replace("true", "null"), "unreadable", "m is None; allowed are true"),
             (f"{N}7 " + GOOD.replace('"0.5"', '"0"'), "zero_quantity", "quantity is 0"),
         ],
     )

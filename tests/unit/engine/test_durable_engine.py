@@ -258,19 +258,21 @@ async def test_a_burst_of_prices_costs_few_plans() -> None:
         assert plans_of(world) - plans <= 2
 
 
+async def refuse_nearest(world: World, reason: EndReason) -> None:
+    nearest = (await world.book()).slots[D(1000)].order
+    assert nearest is not None
+    refused = PlacementResult(
+        client_oid=nearest.client_oid, status=OrderStatus.REJECTED, end_reason=reason
+    )
+    await world.positions.record("btc", (refused,))
+
+
 @virtually
 async def test_it_decides_again_the_moment_a_back_off_ends() -> None:
     world = World()
     async with world.running():
         await settle(0.61)
-        nearest = (await world.book()).slots[D(1000)].order
-        assert nearest is not None
-        refused = PlacementResult(
-            client_oid=nearest.client_oid,
-            status=OrderStatus.REJECTED,
-            end_reason=EndReason.POST_ONLY_WOULD_TAKE,
-        )
-        await world.positions.record("btc", (refused,))
+        await refuse_nearest(world, EndReason.POST_ONLY_WOULD_TAKE)
         until_ns = (await world.book()).slots[D(1000)].blocked_until_ns
         world.beating -= {"price", "stream", "gate"}  # nothing else wakes it in between
         decided = len(world.batches)
@@ -287,14 +289,7 @@ async def test_it_decides_again_the_moment_a_pause_of_openings_ends() -> None:
     world = World()
     async with world.running():
         await settle(0.61)
-        nearest = (await world.book()).slots[D(1000)].order
-        assert nearest is not None
-        refused = PlacementResult(
-            client_oid=nearest.client_oid,
-            status=OrderStatus.REJECTED,
-            end_reason=EndReason.INSUFFICIENT_MARGIN,
-        )
-        await world.positions.record("btc", (refused,))
+        await refuse_nearest(world, EndReason.INSUFFICIENT_MARGIN)
         decided = len(world.batches)
         await settle(0.999)
         assert len(world.batches) == decided

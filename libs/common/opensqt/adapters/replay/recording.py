@@ -10,9 +10,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from opensqt.adapters.replay.lines import read_lines
+from opensqt.adapters.replay.messages import boolean, received, stream_data
 from opensqt.adapters.replay.source import DamagedData, Instruments, positive
 from opensqt.core.exchange.market import MarketTrade, Quote
 from opensqt.core.exchange.ticks import Happening, MarkPrice, Tick
@@ -49,11 +48,8 @@ class Recording:
         for number, line in read_lines(self._path):
             if not line:
                 continue
-            stamp, separator, body = line.partition(b" ")
             try:
-                if not separator or not stamp.isdigit():
-                    raise ValueError("expected '<local_ns> <json>'")  # noqa: TRY301
-                local_ns = int(stamp)
+                local_ns, body = received(line)
                 first_ns = local_ns if first_ns is None else first_ns
                 if last_ns is not None and local_ns < last_ns:
                     raise ValueError(f"time goes back from {last_ns} to {local_ns}")  # noqa: TRY301
@@ -69,15 +65,9 @@ class Recording:
             raise DamagedData(self._path, number + 1, "the recording is empty")
 
     def _parse(self, body: bytes) -> tuple[str, Happening] | None:
-        try:
-            message = orjson.loads(body)
-        except orjson.JSONDecodeError as error:
-            raise ValueError(f"not JSON: {error}") from None
-        if not isinstance(message, dict):
-            raise TypeError("the message is not an object")
-        data = message.get("data")
-        if not isinstance(data, dict):
-            return None  # a REST snapshot between the streams
+        data = stream_data(body)
+        if data is None:
+            return None
         read = _READERS.get(data.get("e", ""))
         happening = read(data) if read else None
         if happening is None:
@@ -95,7 +85,7 @@ def _trade(data: Mapping[str, Any]) -> MarketTrade | None:
     return MarketTrade(
         price=positive(parse_decimal(data["p"], name="p"), "p"),
         quantity=positive(parse_decimal(data["q"], name="q"), "q"),
-        buyer_is_maker=_boolean(data["m"], "m"),
+        buyer_is_maker=boolean(data["m"], "m"),
         time_ns=_time_ns(data["T"]),
         trade_id=int(data["t"] if "t" in data else data["a"]),
     )
@@ -121,12 +111,6 @@ def _mark_price(data: Mapping[str, Any]) -> MarkPrice:
         rate=parse_decimal(data["r"], name="r") if data["r"] else None,
         time_ns=_time_ns(data["E"]),
     )
-
-
-def _boolean(value: object, name: str) -> bool:
-    if not isinstance(value, bool):
-        raise TypeError(f"{name} is {value!r}; allowed are true and false")
-    return value
 
 
 def _time_ns(value: object) -> int:

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import orjson
 
+from opensqt.adapters.replay.messages import boolean, received, stream_data
 from opensqt.adapters.replay.source import DamagedData
 from opensqt.backtest.data.sources.by_row import scaled_from
 from opensqt.backtest.data.sources.opened import read_bytes
@@ -79,29 +79,18 @@ class _Rows:
 
 
 def _take(line: bytes, number: int, found: Mapping[tuple[str, DataKind], _Rows]) -> None:
-    stamp, separator, body = line.partition(b" ")
-    if not separator or not stamp.isdigit():
-        raise ValueError("expected '<local_ns> <json>'")
-    received_ns = int(stamp)
+    received_ns, body = received(line)
     if not is_plausible(received_ns):
         raise ValueError(f"<local_ns> is {received_ns}, which is {utc(received_ns)}")
-    try:
-        message = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise ValueError(f"not JSON: {error}") from None
-    if not isinstance(message, dict):
-        raise TypeError("the message is not an object")
-    data = message.get("data")
-    if not isinstance(data, dict):
-        return  # a REST snapshot between the streams
+    data = stream_data(body)
+    if data is None:
+        return
     known = _READERS.get(data.get("e", ""))
     if known is None or data.get("X", "MARKET") != "MARKET":
         return
     kind, read = known
     values = read(data)
-    maker = data["m"] if kind is DataKind.TRADES else None
-    if maker is not None and not isinstance(maker, bool):
-        raise TypeError(f"m is {maker!r}; allowed are true and false")
+    maker = boolean(data["m"], "m") if kind is DataKind.TRADES else None
     rows = found[str(data["s"]), kind]
     rows.times.append(received_ns)
     rows.lines.append(number)
